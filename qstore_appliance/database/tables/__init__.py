@@ -1,0 +1,10 @@
+"""
+One file per noun; each row turns into a domain value with `to_domain()`.
+
+`MODULES` is what Tortoise is told about.
+"""
+
+MODULES = [
+    f"qstore_appliance.database.tables.{noun}"
+    for noun in ("accounts", "circuits", "datasets", "jobs", "models", "costs", "blobs", "idempotency")
+]

@@ -1,0 +1,21 @@
+"""Answers kept under their `Idempotency-Key` for a day, per caller and route."""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class IdempotencyRow(Model):
+    """`status` is None while the first request is in flight."""
+
+    #: SHA-256 of caller, method, path and key.
+    id = fields.CharField(max_length=64, primary_key=True)
+    body_hash = fields.CharField(max_length=64)
+    status = fields.IntField(null=True)
+    content_type = fields.CharField(max_length=100, null=True)
+    answer = fields.BinaryField(null=True)
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "idempotency_keys"

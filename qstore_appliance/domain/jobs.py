@@ -1,0 +1,234 @@
+"""A job: what was asked, how far it is, how it ended."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import Field, StringConstraints, model_validator
+
+from qstore_appliance.domain.accounts import Name
+from qstore_appliance.domain.drafts import Draft
+
+
+class Status(enum.StrEnum):
+    #: Accepted, waiting for a slot.
+    QUEUED = "queued"
+    #: A slot holds its lease and trains it.
+    RUNNING = "running"
+    #: Stopped at a checkpoint, can go on.
+    PAUSED = "paused"
+    #: Trained; its model is stored.
+    COMPLETED = "completed"
+    #: Ended by an error; `reason` says which.
+    FAILED = "failed"
+    #: Ended by a person; the last checkpoint is kept.
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+LIVE = frozenset(Status) - TERMINAL
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.FAILED}),
+    Status.RUNNING: frozenset({Status.QUEUED, Status.PAUSED, Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
+    Status.PAUSED: frozenset({Status.QUEUED, Status.CANCELLED}),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+
+class Priority(enum.StrEnum):
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        """Huey takes the larger number first."""
+        return {"low": 0, "normal": 5, "high": 10}[self.value]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    current_epoch: int = 0
+    total_epochs: int = 0
+    current_loss: float | None = None
+    best_loss: float | None = None
+    eta_seconds: float | None = None
+
+    @property
+    def percentage(self) -> int:
+        return 100 * self.current_epoch // self.total_epochs if self.total_epochs else 0
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    backend_used: str | None = None
+    circuits_executed: int = 0
+    total_shots: int = 0
+    gpu_hours: float = 0.0
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    `metrics` holds training_accuracy, validation_accuracy, test_accuracy, loss_history, val_loss_history,
+    accuracy_history, val_accuracy_history, baseline as they apply. Money is integer micro-dollars.
+    """
+
+    id: str
+    organization_id: str
+    user_id: str
+    circuit_id: str
+    status: Status
+    priority: Priority
+    config: dict[str, Any]
+    backend: str
+    progress: Progress
+    metrics: dict[str, Any]
+    resources: Resources
+    receipt: dict[str, Any]
+    reason: str | None
+    error_code: str | None
+    cost: int
+    estimated_cost: int
+    budget_limit: int | None
+    project: str | None
+    tags: list[str]
+    model_id: str | None
+    continued_from: str | None
+    seq: int
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    completed_at: datetime | None
+
+
+class JobSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a list; `progress` is the percentage (specification, List Jobs)."""
+
+    id: str
+    status: Status
+    priority: Priority
+    circuit_id: str
+    backend: str
+    dataset: str
+    progress: int
+    accuracy: float | None
+    model_id: str | None
+    reason: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
+    """The 202 answer; `auto_backend` is what "auto" would have taken."""
+
+    job_id: str
+    status: Status
+    estimated_start: datetime | None
+    estimated_cost: int
+    queue_position: int
+    backend: str
+    auto_backend: str
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    seq: int
+    timestamp: datetime
+    level: str
+    message: str
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to write to a running job. A write with an older `fence` than the row's is refused."""
+
+    job_id: str
+    organization_id: str
+    fence: int
+
+
+class FeaturesDraft(Draft):
+    method: Literal["pca", "resize", "none"] = "pca"
+    count: int | None = Field(default=None, ge=1, le=1024)
+    scale: Literal["angle", "standard", "none"] = "angle"
+
+
+class DatasetDraft(Draft):
+    type: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    train_size: int | None = Field(default=None, ge=1)
+    val_size: int | None = Field(default=None, ge=0)
+    classes: list[int | str] | None = Field(default=None, min_length=2, max_length=1000)
+    features: FeaturesDraft = Field(default_factory=FeaturesDraft)
+
+
+class EncodingDraft(Draft):
+    """What goes in front of a circuit without `x_` symbols."""
+
+    type: Literal["angle", "amplitude", "none"] = "angle"
+    gate: Literal["RX", "RY", "RZ"] = "RY"
+
+
+class ReadoutDraft(Draft):
+    observables: (
+        Literal["z", "z+zz"]
+        | Annotated[
+            list[Annotated[str, StringConstraints(min_length=2, max_length=200)]], Field(min_length=1, max_length=4096)
+        ]
+    ) = "z"
+    head: Literal["linear", "none"] = "linear"
+
+
+class EarlyStoppingDraft(Draft):
+    patience: int = Field(default=5, ge=1, le=10_000)
+    min_delta: float = Field(default=0.0, ge=0)
+    restore_best: bool = True
+
+
+class HardwareDraft(Draft):
+    nodes: Literal[1] = 1
+    gpus: int = Field(default=0, ge=0, le=16)
+
+
+class ConfigDraft(Draft):
+    """`config` of a training job (API details, Jobs)."""
+
+    backend: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,50}$")] | None = None
+    task: Literal["classification"] = "classification"
+    epochs: int = Field(default=20, ge=1, le=100_000)
+    batch_size: int = Field(default=32, ge=1, le=100_000)
+    learning_rate: float = Field(default=0.01, gt=0, le=100)
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
+    schedule: Literal["cosine", "constant"] = "cosine"
+    gradient: Literal["auto", "adjoint", "parameter_shift"] = "auto"
+    precision: Literal["single", "double"] = "single"
+    shots: int | None = Field(default=None, ge=1, le=10_000_000)
+    seed: int | None = Field(default=None, ge=0, le=2**53)
+    dataset: DatasetDraft
+    encoding: EncodingDraft | None = None
+    readout: ReadoutDraft = Field(default_factory=ReadoutDraft)
+    early_stopping: EarlyStoppingDraft | None = None
+    initial_parameters: dict[str, float] | None = None
+    hardware_config: HardwareDraft = Field(default_factory=HardwareDraft)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_machine(cls, data: Any) -> Any:
+        hardware = data.get("hardware_config") if isinstance(data, dict) else None
+        nodes = hardware.get("nodes") if isinstance(hardware, dict) else None
+        if type(nodes) is int and nodes > 1:
+            raise ValueError("hardware_config.nodes: training over several nodes is not offered; use 1")
+        return data
+
+
+class JobDraft(Draft):
+    circuit_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    config: ConfigDraft
+    priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
+    budget_limit: float | None = Field(default=None, ge=0, le=1e9)
+    project: Name | None = None
+    tags: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = Field(
+        default_factory=list, max_length=50
+    )

@@ -1,0 +1,114 @@
+"""
+What services need from rooms above or beside them. The composition root injects one implementation of each.
+
+Every protocol has a contract suite under `tests/contract/` that all implementations pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from qstore_appliance.domain.events import Event
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time now, in UTC with zone."""
+
+
+class BlobStore(Protocol):
+    """Content-addressed bytes; a digest is `sha256:<hex>`."""
+
+    async def put(self, content: bytes) -> str:
+        """Store durably before returning; the same content twice is one blob. Raises StorageFull."""
+
+    async def get(self, digest: str) -> bytes:
+        """Raises NotFound, or ArtifactCorrupt when the bytes do not match the digest."""
+
+    async def delete(self, digest: str) -> None:
+        """Free the space; absent is fine."""
+
+    async def path(self, digest: str) -> str:
+        """A local file with these bytes, checked, for a child process to read."""
+
+
+class EventBus(Protocol):
+    async def publish(self, event: Event) -> None:
+        """Deliver to every subscriber of (organization, channel, subject); never waits for a slow one."""
+
+    def subscribe(self, organization_id: str, channel: str, subject: str) -> AbstractAsyncContextManager[Subscription]:
+        """From inside the `async with` on, no event is missed unless the subscription is `lagged`."""
+
+    async def ping(self) -> None: ...
+
+
+class Subscription(Protocol):
+    #: Events were dropped because the reader was too slow; it must read the truth again.
+    lagged: bool
+
+    def __aiter__(self) -> AsyncIterator[Event]: ...
+
+
+class Queue(Protocol):
+    async def wake(self, job_id: str, priority: int) -> None:
+        """Tell the slots that this job waits. Losing the message loses nothing: the row is the truth."""
+
+    def stop(self, job_id: str) -> None:
+        """Ask a running child of this machine to stop within two seconds; unknown ids are ignored."""
+
+    async def ping(self) -> None: ...
+
+
+class Calculator(Protocol):
+    async def call(self, function: str, /, *args: Any, timeout: float = 30.0, **kwargs: Any) -> Any:
+        """
+        Run `package.module:function` in a warm engine process.
+
+        Raises: the function's own error; DeadlineExceeded; WorkerCrash.
+        """
+
+
+class Replicas(Protocol):
+    """Warm predictor processes."""
+
+    async def open(
+        self, deployment_id: str, artifact_path: str, backend: str, options: Mapping[str, object], replicas: int
+    ) -> int:
+        """Start replicas, as many as this machine holds; answers how many run. Idempotent."""
+
+    async def predict(
+        self,
+        deployment_id: str,
+        inputs: Sequence[Sequence[float]],
+        *,
+        shots: int | None,
+        backend: str | None,
+        seed: int | None,
+    ) -> dict[str, Any]:
+        """
+        `{"labels", "class_indices", "probabilities", "duration_ms", "circuits", "shots", "backend"}`.
+
+        Raises: NoCapacity; DeadlineExceeded; ValidationFailed naming `inputs[i]`.
+        """
+
+    async def close_one(self, deployment_id: str) -> None: ...
+
+    def state(self, deployment_id: str) -> list[dict[str, Any]]:
+        """`[{"pid", "state", "served"}]`."""
+
+
+class TokenBucket(Protocol):
+    async def take(self, key: str, size: int, tokens: int = 1) -> Taken:
+        """Take tokens from a bucket of this size that refills by a hundredth of it each second."""
+
+
+class Taken(Protocol):
+    allowed: bool
+    limit: int
+    remaining: int
+    #: Seconds until a token is there (0 when allowed), and until the bucket is full.
+    retry_after: float
+    reset_after: float
