@@ -15,7 +15,7 @@ def micros(dollars: float | Decimal | str) -> int:
 
 
 def dollars(micros: int) -> float:
-    """Micro-dollars to US dollars for JSON: exact to the micro-dollar up to nine billion dollars."""
+    """Micro-dollars to US dollars for JSON: exact to the micro-dollar up to a billion dollars."""
     return micros / MICRO
 
 
