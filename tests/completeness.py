@@ -1,0 +1,71 @@
+"""
+Which tests run, and whether any was skipped that could have run.
+
+A skipped test proves nothing. On a developer's machine a missing part (a browser, a GPU) is skipped with its reason and
+counted; where `CI` is set, a skip fails the run unless its reason stands in `MAY_BE_MISSING`.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Reasons, by their first words, of what a machine may honestly lack.
+MAY_BE_MISSING = (
+    "no NVIDIA GPU",
+    "not on this operating system",
+    "only root",
+)
+
+_skipped: dict[str, list[str]] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked `long` too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the long tests out, unless asked for: deselected, so that they do not count as skipped."""
+    if config.getoption("--long"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _note(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    _note(report)
+
+
+def _note(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    _skipped.setdefault(reason.removeprefix("Skipped: "), []).append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fails a complete run under CI for a skip that nothing excuses."""
+    if _inexcusable(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    inexcusable = _inexcusable(config)
+    if inexcusable:
+        terminalreporter.section("skipped, though this machine could have run them", red=True)
+        for reason, tests in inexcusable.items():
+            terminalreporter.line(f"{len(tests)} × {reason}: {tests[0]}")
+
+
+def _inexcusable(config: pytest.Config) -> dict[str, list[str]]:
+    # A worker of -n only reports; the process that collects the reports judges.
+    if hasattr(config, "workerinput") or os.environ.get("CI", "").lower() not in {"1", "true", "yes"}:
+        return {}
+    return {reason: tests for reason, tests in _skipped.items() if not reason.startswith(MAY_BE_MISSING)}
