@@ -1,0 +1,141 @@
+"""
+What a training will take, before it runs: time, memory, circuits, shots. Pure arithmetic, for the serving process.
+
+The constants of `native` were measured on a two-core machine from 8 to 20 qubits (`scripts/bench/recipe.py --steps`
+prints them again); other machines and other work on them make a factor of three either way, which `low` and `high` say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from qstore_appliance.engine.backend import Capabilities
+from qstore_appliance.engine.circuit import Circuit
+from qstore_appliance.engine.expressions import Expression
+from qstore_appliance.engine.part_sizes import part_sizes
+
+#: Seconds per gate and amplitude of one circuit run forward on all cores of the machine measured.
+FORWARD: Final = 1.0e-10
+#: One adjoint pass costs so many forward passes beside the one that it follows.
+ADJOINT: Final = 2.0
+#: Seconds that a call costs whatever its size.
+CALL: Final = 3.0e-4
+#: Simulators of other providers take so much longer, by their tutorials' ways of calling.
+FOREIGN: Final = 40.0
+#: Seconds that hardware takes per circuit, waiting not included.
+HARDWARE: Final = 1.0
+#: A child with the engine loaded; and with scikit-learn for the baseline.
+PROCESS_BYTES: Final = 220_000_000
+STATE_BYTES: Final = 32  # ψ and λ, real and imaginary parts, single precision, with their scratch
+STATES_AT_ONCE: Final = 256 * 2**20
+
+#: Plain rotations that a gate's angles are made of, where it is not one each (`lowering.py` makes them).
+_ROTATIONS: Final[Mapping[str, tuple[int, ...]]] = {
+    **dict.fromkeys(("GPI", "GPI2", "CRX", "CRY", "CRZ"), (2,)),
+    "CP": (3,),
+    "MS": (2, 2, 1),
+}
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """An estimate that says how sure it is."""
+
+    low: float
+    expected: float
+    high: float
+
+    def times(self, low: float, expected: float, high: float) -> Interval:
+        return Interval(self.low * low, self.expected * expected, self.high * high)
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """Of a whole job, scoring of the test part included."""
+
+    seconds: Interval
+    memory_bytes: Interval
+    circuits: Interval
+    shots: Interval
+
+
+def estimate(
+    circuit: Circuit,
+    config: Mapping[str, Any],
+    *,
+    n_samples: int,
+    n_inputs: int,
+    n_classes: int,
+    capabilities: Capabilities,
+    backend: str = "native",
+    kind: str = "simulator",
+    n_reference: int = 0,
+) -> Estimate:
+    """
+    Args:
+        circuit: as stored; an encoding in front costs one gate per qubit more.
+        config: the job's config; `dataset.train_size` and `.val_size` are checked against the data.
+        n_samples, n_inputs, n_classes: of the data set, or of the classes chosen.
+        capabilities, backend, kind: where it will run.
+        n_reference: rows of the publisher's training part, 0 if there is none.
+
+    Raises:
+        ValidationFailed: the parts cannot be had from these samples.
+    """
+    dataset = config.get("dataset") or {}
+    parts = part_sizes(n_samples, n_classes, dataset.get("train_size"), dataset.get("val_size"), n_reference)
+    epochs = int(config.get("epochs") or 10)
+    batch = min(int(config.get("batch_size") or 32), parts.train)
+    shots = config.get("shots")
+    stopping = config.get("early_stopping")
+    fewest = min(epochs, int(stopping.get("patience") or 5) + 1) if stopping else epochs
+
+    shifted = shots is not None or not capabilities.adjoint or config.get("gradient") == "parameter_shift"
+    per_sample = 1 + 2 * _rotations(circuit) if shifted else 1
+    circuits = Interval(
+        *(n * (parts.train * per_sample + parts.validation) + parts.test for n in (fewest, epochs, epochs))
+    )
+
+    gates = circuit.gate_count + (0 if circuit.features else circuit.n_qubits)
+    forward = FORWARD * (gates + _observables(config, circuit.n_qubits)) * 2**circuit.n_qubits
+    if kind == "hardware":
+        forward = HARDWARE
+    elif backend != "native":
+        forward *= FOREIGN
+    if shots is not None:
+        forward += 2e-8 * shots
+    sample = forward * (per_sample if shifted else 1 + ADJOINT)
+    epoch = parts.train * sample + parts.validation * forward + -(-parts.train // batch) * CALL
+    whole = Interval(*(n * epoch + parts.test * forward + 0.3 for n in (fewest, epochs, epochs)))
+
+    states = min(batch * STATE_BYTES * 2**circuit.n_qubits, max(STATES_AT_ONCE, 8 * STATE_BYTES * 2**circuit.n_qubits))
+    rows = n_samples * n_inputs * (1 if n_reference else 8) + n_samples * circuit.n_qubits * 8
+    memory = Interval(*[float(PROCESS_BYTES + states + 2 * rows)] * 3)
+    return Estimate(
+        seconds=whole.times(1 / 3, 1.0, 3.0),
+        memory_bytes=memory.times(0.7, 1.0, 1.8),
+        circuits=circuits,
+        shots=circuits.times(*[float(shots or 0)] * 3),
+    )
+
+
+def _rotations(circuit: Circuit) -> int:
+    """Plain rotations that depend on a weight: what the shift rule shifts."""
+    weights = set(circuit.weights)
+    count = 0
+    for gate in circuit.gates:
+        rotations = _ROTATIONS.get(gate.name, (1,) * len(gate.parameters))
+        count += sum(
+            n
+            for n, angle in zip(rotations, gate.parameters, strict=True)
+            if isinstance(angle, Expression) and not weights.isdisjoint(angle.symbols)
+        )
+    return count
+
+
+def _observables(config: Mapping[str, Any], n_qubits: int) -> int:
+    spec = (config.get("readout") or {}).get("observables") or "z"
+    if isinstance(spec, str):
+        return n_qubits if spec == "z" else n_qubits * (n_qubits + 1) // 2
+    return len(spec)

@@ -1,0 +1,86 @@
+"""
+What goes into a training process and what comes out of it. Light: both sides of the pipe import it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Everything a training needs to know; the same plan always gives the same model.
+
+    Attributes:
+        circuit: `n_qubits` and the gates, as `formats.unified` reads them.
+        config: the job's validated config.
+        backend: a name that `discovery` knows.
+        backend_options: of `[backends.<name>]`, secrets resolved.
+        dataset: `{"kind": "builtin", "name"}` or `{"kind": "file", "path", "digest"}`.
+        seed: of every random choice.
+        checkpoint: of the last epoch that was recorded, to go on from there.
+        threads: at most so many; None leaves it to the backend.
+    """
+
+    circuit: dict[str, Any]
+    config: dict[str, Any]
+    backend: str
+    backend_options: dict[str, Any]
+    dataset: dict[str, Any]
+    seed: int
+    checkpoint: bytes | None = None
+    threads: int | None = None
+
+
+class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One epoch is over.
+
+    Attributes:
+        epoch: from 1.
+        loss, accuracy: over the epoch's own batches, while the parameters moved.
+        val_loss, val_accuracy: after the epoch; None without a validation part.
+        circuits, shots: executed in this epoch, validation included.
+        checkpoint: to go on from, bit for bit.
+        best_loss: lowest training loss so far.
+        eta_seconds: what the remaining epochs will take at this pace.
+        message: the log line.
+    """
+
+    epoch: int
+    total_epochs: int
+    loss: float
+    accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds: float
+    circuits: int
+    shots: int
+    checkpoint: bytes
+    best_loss: float
+    eta_seconds: float
+    message: str
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The end of a training.
+
+    Attributes:
+        artifact: the model as bytes, see `artifact.py`.
+        metrics: `accuracy` on the test part, beside `baseline` on the same samples; see `scoring.py`.
+        parameters: weights grouped by prefix.
+        receipt: what really ran: backend, gradient, precision, data, seed, versions.
+        test_examples: up to ten of `{"index", "input": raw columns, "label"}`.
+        circuits, shots: executed by `finish` alone, to score the test part; epochs report their own.
+    """
+
+    artifact: bytes
+    metrics: dict[str, Any]
+    parameters: dict[str, list[float]]
+    receipt: dict[str, Any]
+    test_examples: list[dict[str, Any]]
+    circuits: int
+    shots: int

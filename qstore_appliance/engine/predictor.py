@@ -1,0 +1,157 @@
+"""
+A trained model that answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qstore_appliance.engine import artifact as artifacts
+from qstore_appliance.engine import discovery, observables
+from qstore_appliance.engine.backend import Backend
+from qstore_appliance.engine.formats import unified
+from qstore_appliance.engine.problem import Runner
+from qstore_appliance.engine.program import Program
+from qstore_appliance.engine.tasks.classification import Classification
+from qstore_appliance.errors import ArtifactCorrupt, InvalidCircuit, ValidationFailed
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """
+    Attributes:
+        labels, class_indices: the most probable class of each input.
+        probabilities: [n, n_classes]; each row sums to 1.
+        duration_ms: features, circuits and head together.
+        circuits, shots: executed.
+    """
+
+    labels: list[str]
+    class_indices: list[int]
+    probabilities: NDArray[np.float64]
+    duration_ms: float
+    circuits: int
+    shots: int
+
+
+class Predictor:
+    """
+    Args:
+        artifact: bytes of a model.
+        options_by_backend: options of `[backends.<name>]`, by name.
+
+    Raises:
+        ArtifactCorrupt: the bytes are not those of a model.
+        BackendUnavailable, BackendCannot: the model's backend cannot be had or cannot run it.
+    """
+
+    def __init__(self, artifact: bytes, options_by_backend: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._artifact = artifacts.read(artifact)
+        self._options = dict(options_by_backend or {})
+        self._backends: dict[str, Backend] = {}
+        try:
+            self._program = Program.lower(unified.read(self._artifact.circuit))
+            self._observables = tuple(observables.parse(text) for text in self._artifact.observables)
+            self._task = Classification(len(self._observables), len(self.classes), self._artifact.head)
+            values = [self._artifact.weights[name] for name in self._program.weight_names]
+        except (InvalidCircuit, ValidationFailed, KeyError, ValueError) as error:
+            raise ArtifactCorrupt(f"The model's parts do not fit together: {error}") from error
+        self._weights = np.array(values, dtype=np.float64)
+        fits = self._artifact.head_parameters.shape == (self._task.n_parameters,)
+        if not fits or self._artifact.features.count < self._program.n_features:
+            raise ArtifactCorrupt("The model's parts do not fit together: its head or its features.")
+        self._backend(self._artifact.backend)
+
+    @property
+    def n_inputs(self) -> int:
+        """Raw columns of one input."""
+        return self._artifact.features.n_inputs
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._artifact.classes
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self._artifact.feature_names
+
+    def _backend(self, name: str) -> Backend:
+        if name not in self._backends:
+            self._backends[name] = discovery.load(name, self._options.get(name, {}))
+        return self._backends[name]
+
+    def predict(
+        self,
+        inputs: Sequence[Sequence[float]] | NDArray[np.float64],
+        shots: int | None = None,
+        backend: str | None = None,
+        seed: int | None = None,
+    ) -> Prediction:
+        """
+        Answer for raw inputs.
+
+        Args:
+            inputs: [n, n_inputs], n ≥ 1, finite numbers.
+            shots: measurements per input; None is exact where the backend can be, else as trained.
+            backend: another one than the model was trained on.
+            seed: makes shots reproducible.
+
+        Raises:
+            ValidationFailed: naming `inputs[i]` or `shots`.
+            BackendUnavailable, BackendCannot: about the backend.
+        """
+        started = time.perf_counter()
+        chosen = self._backend(backend or self._artifact.backend)
+        if shots is None and not chosen.capabilities.exact:
+            shots = self._artifact.shots or 1000
+        if shots is not None and (isinstance(shots, bool) or not isinstance(shots, int) or shots < 1):
+            raise ValidationFailed.field("shots", "must be a whole number of at least 1")
+        features = self._artifact.features.transform(self._checked(inputs))
+        precision = self._artifact.precision
+        if precision not in chosen.capabilities.precisions:
+            precision = chosen.capabilities.precisions[0]
+        runner = Runner(chosen, self._program, self._observables, shots, precision)
+        chosen.check(replace(runner.execution(self._weights, features[:1]), seed=seed))
+        expectations = runner.expectations(self._weights, features, seed)
+        probabilities = self._task.probabilities(expectations, self._artifact.head_parameters)
+        answers = probabilities.argmax(axis=1).tolist()
+        circuits = runner.circuits(len(features), differentiate=False)
+        return Prediction(
+            labels=[self.classes[answer] for answer in answers],
+            class_indices=answers,
+            probabilities=probabilities,
+            duration_ms=(time.perf_counter() - started) * 1e3,
+            circuits=circuits,
+            shots=circuits * (shots or 0),
+        )
+
+    def _checked(self, inputs: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float64]:
+        if len(inputs) == 0:
+            raise ValidationFailed.field("inputs", "give at least one input")
+        whole = isinstance(inputs, np.ndarray) and inputs.dtype.kind in "iuf" and inputs.ndim == 2
+        if not whole or len(inputs[0]) != self.n_inputs:
+            for index, row in enumerate(inputs):
+                self._check_row(index, row)
+        array = np.asarray(inputs, dtype=np.float64)
+        finite = np.isfinite(array)
+        if not finite.all():
+            index, column = np.argwhere(~finite)[0]
+            raise ValidationFailed.field(f"inputs[{index}][{column}]", "must be a finite number")
+        return array
+
+    def _check_row(self, index: int, row: Any) -> None:
+        place = f"inputs[{index}]"
+        try:
+            numbers = np.asarray(row)
+        except ValueError:  # lists of different lengths inside
+            numbers = np.empty((0, 0))
+        if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iuf"):
+            raise ValidationFailed.field(place, f"must be a list of {self.n_inputs} numbers")
+        if len(numbers) != self.n_inputs:
+            raise ValidationFailed.field(place, f"the model reads {self.n_inputs} numbers, not {len(numbers)}")
