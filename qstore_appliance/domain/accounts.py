@@ -57,7 +57,7 @@ def is_scope(text: str) -> bool:
     """Whether some role has this scope, or it is the wildcard of a resource that some role has."""
     resources = {scope.split(":", 1)[0] for scope in SCOPES[Role.OWNER]}
     resource, _, action = text.partition(":")
-    return resource in resources and (action == "*" or allows(SCOPES[Role.OWNER], text))
+    return resource in resources and action != "" and (action == "*" or allows(SCOPES[Role.OWNER], text))
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

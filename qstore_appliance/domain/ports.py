@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from qstore_appliance.domain.events import Event
@@ -24,6 +25,9 @@ class BlobStore(Protocol):
 
     async def put(self, content: bytes) -> str:
         """Store durably before returning; the same content twice is one blob. Raises StorageFull."""
+
+    async def adopt(self, source: Path) -> str:
+        """Take over a file, however large, as a blob; the file is gone afterwards. Raises StorageFull."""
 
     async def get(self, digest: str) -> bytes:
         """Raises NotFound, or ArtifactCorrupt when the bytes do not match the digest."""

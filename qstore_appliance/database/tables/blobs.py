@@ -1,4 +1,4 @@
-"""Content-addressed bytes in the database, where several machines share it (Postgres)."""
+"""Content-addressed bytes in the database, where several machines share it (Postgres); in parts, so that size is free."""
 
 from __future__ import annotations
 
@@ -8,8 +8,22 @@ from tortoise.models import Model
 
 class BlobRow(Model):
     digest = fields.CharField(max_length=80, primary_key=True)
-    content = fields.BinaryField()
+    size = fields.BigIntField()
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "blobs"
+
+
+class BlobPartRow(Model):
+    id = fields.BigIntField(primary_key=True)
+    blob: fields.ForeignKeyRelation[BlobRow] = fields.ForeignKeyField(
+        "qstore.BlobRow", related_name="parts", on_delete=fields.CASCADE
+    )
+    blob_id: str
+    part = fields.IntField()
+    content = fields.BinaryField()
+
+    class Meta:
+        table = "blob_parts"
+        unique_together = (("blob", "part"),)

@@ -15,7 +15,7 @@ class IdempotencyRow(Model):
     status = fields.IntField(null=True)
     content_type = fields.CharField(max_length=100, null=True)
     answer = fields.BinaryField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = fields.DatetimeField(db_index=True)
 
     class Meta:
         table = "idempotency_keys"

@@ -1,0 +1,14 @@
+"""
+Versions of the schema, each one SQL file per dialect: `0001_tables.sqlite.sql`, `0001_tables.postgres.sql`.
+
+Why not Tortoise's own migrations: on SQLite its AlterField and RemoveField rebuild a table with foreign keys on, which
+deletes the rows below it; it takes no lock, so that two servers that start together collide; and it writes down what it
+did after the transaction that did it. Plain statements in one transaction with their record have none of that, and cost
+one SELECT when nothing is pending.
+
+A new version: add the next number to `VERSIONS` and write both files with CREATE TABLE, CREATE INDEX, ALTER TABLE … ADD
+COLUMN (with a default where it is NOT NULL), INSERT or UPDATE; nothing that drops, renames or rebuilds. Change the table
+in `database/tables/` alike: a test compares the two. Statements end with `;` at the end of a line.
+"""
+
+VERSIONS: tuple[str, ...] = ("0001_tables",)

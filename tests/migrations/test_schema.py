@@ -1,0 +1,249 @@
+"""The migrations make exactly the schema that the tables declare, and are written so that they cannot lose rows."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from tortoise.utils import get_schema_sql
+
+from qstore_appliance.database.connection import Database
+from qstore_appliance.database.migrations import VERSIONS, runner
+from qstore_appliance.database.tables.accounts import OrganizationRow, UserRow
+from qstore_appliance.errors import ConfigurationInvalid
+from qstore_appliance.settings import Database as DatabaseSettings
+from qstore_appliance.settings import Settings
+
+DIALECTS = ("sqlite", "postgres")
+#: What Tortoise cannot say, and the migrations add.
+EXTRA = {
+    "sqlite": {"uid_datasets_imported"},
+    "postgres": {"uid_datasets_imported", "idx_circuits_metadata", "idx_training_jobs_live"},
+}
+SAFE = re.compile(
+    r"CREATE TABLE |CREATE (UNIQUE )?INDEX |ALTER TABLE \S+ ADD COLUMN |INSERT INTO |UPDATE ", re.IGNORECASE
+)
+
+
+@pytest.fixture(params=DIALECTS)
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    return Settings(data_dir=tmp_path / "data", database=DatabaseSettings(url=url))
+
+
+@pytest_asyncio.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    opened = await Database.open(settings)
+    yield opened
+    await opened.close()
+
+
+async def schema_of(database: Database) -> dict[str, Any]:
+    """Tables with their columns, and indexes with what they cover, as the database itself describes them."""
+    if database.dialect == "sqlite":
+        return await _schema_of_sqlite(database)
+    query = database.connection.execute_query_dict
+    columns = await query(
+        "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default"
+        " FROM information_schema.columns WHERE table_schema = 'public'"
+    )
+    indexes = await query("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
+    constraints = await query(
+        "SELECT conrelid::regclass::text AS owner, pg_get_constraintdef(oid) AS definition FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace"
+    )
+    return {
+        "columns": {(row["table_name"], row["column_name"]): tuple(row.values())[2:] for row in columns},
+        "indexes": {row["indexname"]: row["indexdef"] for row in indexes},
+        "constraints": {(row["owner"], row["definition"]) for row in constraints},
+    }
+
+
+async def _schema_of_sqlite(database: Database) -> dict[str, Any]:
+    query = database.connection.execute_query_dict
+    found: dict[str, Any] = {"columns": {}, "indexes": {}, "constraints": set()}
+    for table in await query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+        name = table["name"]
+        for row in await query(f"SELECT * FROM pragma_table_info('{name}')"):
+            found["columns"][name, row["name"]] = (row["type"], row["notnull"], row["dflt_value"], row["pk"])
+        for row in await query(f"SELECT * FROM pragma_foreign_key_list('{name}')"):
+            found["constraints"].add((name, row["from"], row["table"], row["to"], row["on_delete"]))
+        for row in await query(f"SELECT * FROM pragma_index_list('{name}')"):
+            covers = await query(f"SELECT name FROM pragma_index_info('{row['name']}')")
+            found["indexes"][row["name"]] = (name, row["unique"], row["partial"], [column["name"] for column in covers])
+    return found
+
+
+async def test_migrations_make_the_declared_schema(database: Database) -> None:
+    """Migrating an empty database gives every table, column, index and constraint that the tables declare."""
+    await database.migrate()
+    migrated = await schema_of(database)
+    if database.dialect == "sqlite":
+        tables = {name for name, _ in migrated["columns"]}
+        await database.connection.execute_script(
+            "PRAGMA foreign_keys=OFF;" + "".join(f'DROP TABLE "{t}";' for t in tables)
+        )
+    else:
+        await database.connection.execute_script("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+
+    await database.connection.execute_script(get_schema_sql(database.connection, safe=False))
+
+    declared = await schema_of(database)
+    beyond = EXTRA[database.dialect] | {"schema_versions_pkey", "sqlite_autoindex_schema_versions_1"}
+    assert EXTRA[database.dialect] <= set(migrated["indexes"])
+    assert {key: value for key, value in migrated["columns"].items() if key[0] != "schema_versions"} == declared[
+        "columns"
+    ]
+    assert {key: value for key, value in migrated["indexes"].items() if key not in beyond} == declared["indexes"]
+    assert {c for c in migrated["constraints"] if c[0] != "schema_versions"} == declared["constraints"]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nothing_can_lose_rows(version: str, dialect: str) -> None:
+    """Every statement only adds: no table is dropped, renamed or rebuilt, and a new NOT NULL column has a default."""
+    for statement in runner.statements(version, dialect):
+        assert SAFE.match(statement), statement
+        if statement.upper().startswith("ALTER") and "NOT NULL" in statement.upper():
+            assert "DEFAULT" in statement.upper(), statement
+
+
+def test_versions_and_files_agree() -> None:
+    """Each version has one file per dialect, and no file stands beside the list; numbers follow each other."""
+    files = {file.name for file in resources.files("qstore_appliance.database.migrations").iterdir()}
+
+    assert {name for name in files if name.endswith(".sql")} == {f"{v}.{d}.sql" for v in VERSIONS for d in DIALECTS}
+    assert [int(version[:4]) for version in VERSIONS] == list(range(1, len(VERSIONS) + 1))
+
+
+async def test_second_time_is_nothing(database: Database) -> None:
+    """A database that is up to date is left alone."""
+    assert await database.migrate() == list(VERSIONS)
+
+    assert await database.migrate() == []
+
+
+async def test_newer_database_is_refused(database: Database) -> None:
+    """A database that a newer version has changed is not touched by an older one."""
+    await database.migrate()
+    await database.connection.execute_query("INSERT INTO schema_versions VALUES ('9999_future', 'then')")
+
+    with pytest.raises(ConfigurationInvalid, match="9999_future"):
+        await database.migrate()
+
+
+@pytest.fixture
+def second(monkeypatch: pytest.MonkeyPatch, database: Database) -> tuple[str, ...]:
+    """A second version that adds a column and an index to a table with rows."""
+    real = runner.statements
+
+    def statements(version: str, dialect: str) -> list[str]:
+        if version == "0002_color":
+            return [
+                "ALTER TABLE organizations ADD COLUMN color VARCHAR(20) NOT NULL DEFAULT 'blue'",
+                "CREATE INDEX idx_organizations_color ON organizations (color)",
+            ]
+        if version == "0003_broken":
+            return ["ALTER TABLE organizations ADD COLUMN taste INT", "ALTER TABLE nothing ADD COLUMN a INT"]
+        return real(version, dialect)
+
+    monkeypatch.setattr(runner, "statements", statements)
+    return (*VERSIONS, "0002_color")
+
+
+async def populate() -> None:
+    home = await OrganizationRow.create(id="org_1", name="Analytical Engines")
+    for number in range(50):
+        await UserRow.create(
+            id=f"user_{number}",
+            email=f"{number}@example.org",
+            name="n",
+            password_hash="",
+            role="viewer",
+            organization=home,
+        )
+
+
+async def test_populated_database(database: Database, second: tuple[str, ...]) -> None:
+    """A new version keeps every row and every index of a database in use."""
+    await database.migrate()
+    await populate()
+    before = await schema_of(database)
+
+    assert await runner.migrate(database, second) == ["0002_color"]
+
+    after = await schema_of(database)
+    assert await UserRow.all().count() == 50
+    assert (await database.connection.execute_query_dict("SELECT color FROM organizations"))[0]["color"] == "blue"
+    assert set(after["indexes"]) - set(before["indexes"]) == {"idx_organizations_color"}
+    assert set(before["indexes"]) <= set(after["indexes"])
+
+
+async def test_failed_version_changes_nothing(database: Database, second: tuple[str, ...]) -> None:
+    """A version that fails half-way leaves schema and rows as they were, and can be tried again."""
+    await database.migrate()
+    await populate()
+    before = await schema_of(database)
+
+    with pytest.raises(Exception, match="nothing"):
+        await runner.migrate(database, (*second, "0003_broken"))
+
+    assert await schema_of(database) == before
+    assert await UserRow.all().count() == 50
+    assert await runner.migrate(database, second) == ["0002_color"]
+
+
+async def test_copy_before_migrating(database: Database, settings: Settings, second: tuple[str, ...]) -> None:
+    """A SQLite file with rows is copied, privately and whole, before a new version touches it."""
+    await database.migrate()
+    await populate()
+
+    await runner.migrate(database, second)
+
+    copies = list(settings.data_dir.glob("*.before-*"))
+    if database.dialect == "postgres":
+        assert copies == []
+        return
+    (copy,) = copies
+    assert copy.name == "qstore.before-0002_color"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    connection = sqlite3.connect(copy)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert connection.execute("SELECT count(*) FROM users").fetchone() == (50,)
+    assert "color" not in {row[1] for row in connection.execute("PRAGMA table_info(organizations)")}
+    connection.close()
+
+
+async def test_servers_that_start_together(settings: Settings) -> None:
+    """Three processes that migrate one empty database at the same moment all succeed, and one of them does it."""
+    code = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from qstore_appliance.database.connection import Database\n"
+        "from qstore_appliance.settings import Database as D, Settings\n"
+        "async def main():\n"
+        "    database = await Database.open(Settings(data_dir=Path(sys.argv[1]), database=D(url=sys.argv[2])))\n"
+        "    print(len(await database.migrate()))\n"
+        "    await database.close()\n"
+        "asyncio.run(main())\n"
+    )
+    import sys
+
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, str(settings.data_dir), settings.database.url, stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+
+    answers = [(await process.communicate())[0].decode().strip() for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert sorted(answers) == ["0", "0", str(len(VERSIONS))]
