@@ -1,0 +1,253 @@
+"""The contract that every backend keeps, checked against dense matrices and against the parameter shift."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from qstore_appliance.engine import expressions, observables
+from qstore_appliance.engine.backend import Backend, Execution
+from qstore_appliance.engine.circuit import GATES, Circuit, Gate
+from qstore_appliance.engine.program import Program
+from qstore_appliance.errors import BackendCannot, QStoreError, ValidationFailed
+from tests.contract.backends import oracle
+from tests.contract.backends.circuits import executions, reference_circuit
+
+# The backend outlives the examples, and a first call may still load code.
+random_circuits = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def needs(backend: Backend, *abilities: str) -> None:
+    """Skip where the capabilities say that this is not offered."""
+    for ability in abilities:
+        if not getattr(backend.capabilities, ability):
+            pytest.skip(f"{backend.name} has no {ability}")
+
+
+def within(backend: Backend, execution: Execution) -> bool:
+    return {gate.name for gate in execution.program.circuit.gates} <= set(backend.capabilities.gates)
+
+
+def oracle_states(execution: Execution) -> np.ndarray:
+    circuit = execution.program.circuit
+    rows = oracle.batch_values(circuit, execution.weights, execution.features)
+    return np.array([oracle.state(circuit, values) for values in rows])
+
+
+def oracle_expectations(execution: Execution) -> np.ndarray:
+    return np.array([[oracle.expectation(s, o) for o in execution.observables] for s in oracle_states(execution)])
+
+
+@pytest.mark.parametrize("name", sorted(GATES))
+def test_every_gate_is_the_textbook_matrix(backend: Backend, name: str) -> None:
+    """A state without symmetries, acted on by the gate with its operands reversed, equals the dense product."""
+    needs(backend, "statevector")
+    if name not in backend.capabilities.gates:
+        pytest.skip(f"{backend.name} has no {name}")
+    n = GATES[name].n_qubits + 1
+    gates = [Gate("H", (q,)) for q in range(n)]
+    gates += [Gate(axis, (q,), (0.3 + q,)) for axis in ("RZ", "RX") for q in range(n)]
+    angles = tuple(0.4 + 0.7 * k for k in range(len(GATES[name].parameter_names)))
+    circuit = Circuit.build(n, [*gates, Gate(name, tuple(range(n - 1, 0, -1)), angles)])
+    precision = backend.capabilities.precisions[-1]
+
+    state = backend.statevector(bare(circuit, precision=precision))[0]
+
+    assert np.abs(state - oracle.state(circuit, {})).max() < (1e-12 if precision == "double" else 1e-6)
+
+
+def bare(circuit: Circuit, *texts: str, precision: str = "single", shots: int | None = None) -> Execution:
+    """One run of a circuit without symbols."""
+    return Execution(
+        program=Program.lower(circuit),
+        weights=np.zeros(0),
+        features=np.zeros((1, 0)),
+        observables=tuple(map(observables.parse, texts)),
+        precision=precision,
+        shots=shots,
+    )
+
+
+@random_circuits
+@given(data=st.data())
+def test_states_equal_the_dense_oracle(backend: Backend, precision: str, tolerance: float, data: st.DataObject) -> None:
+    """Amplitudes agree, phase included, for random circuits of every gate on one to eight qubits."""
+    needs(backend, "statevector")
+    execution = data.draw(executions(precision))
+    if within(backend, execution):
+        assert np.abs(backend.statevector(execution) - oracle_states(execution)).max() < tolerance
+
+
+@random_circuits
+@given(data=st.data())
+def test_expectations_equal_the_dense_oracle(
+    backend: Backend, precision: str, tolerance: float, data: st.DataObject
+) -> None:
+    """Any Pauli strings agree for random circuits, whatever the size of the batch."""
+    needs(backend, "exact")
+    execution = data.draw(executions(precision))
+    if within(backend, execution):
+        values = backend.expectations(execution)
+        assert values.shape == (execution.batch, len(execution.observables))
+        assert values.dtype == np.float64
+        assert np.abs(values - oracle_expectations(execution)).max() < tolerance
+
+
+@random_circuits
+@given(data=st.data())
+def test_gradients_equal_the_parameter_shift(
+    backend: Backend, precision: str, tolerance: float, data: st.DataObject
+) -> None:
+    """The backend's own gradient is that of the shift rule, relative to the largest derivative."""
+    needs(backend, "exact")
+    execution = data.draw(executions(precision, max_qubits=6, max_gates=25))
+    if not within(backend, execution):
+        return
+    target = np.linspace(-1, 1, execution.batch * len(execution.observables))
+    target = target.reshape(execution.batch, len(execution.observables))
+
+    def pullback(values: np.ndarray) -> np.ndarray:
+        return (values - target) / execution.batch
+
+    values, gradient = backend.differentiate(execution, pullback)
+    shifted_values, shifted = Backend.differentiate(backend, execution, pullback)
+
+    assert np.abs(values - shifted_values).max() < tolerance
+    assert gradient.shape == (execution.program.n_weights,)
+    scale = max(1.0, float(np.abs(shifted).max(initial=0.0)))
+    assert np.abs(gradient - shifted).max(initial=0.0) < tolerance * scale
+
+
+def test_gradients_equal_finite_differences_of_the_oracle(backend: Backend) -> None:
+    """The derivative agrees with the dense simulator's for repeated symbols, controlled gates and expressions."""
+    needs(backend, "exact")
+    a, b = expressions.symbol("a"), expressions.symbol("b")
+    circuit = Circuit.build(
+        2,
+        [
+            Gate("RY", (0,), (a,)),
+            Gate("CRX", (0, 1), (expressions.parse("2*a - x_0"),)),
+            Gate("U3", (1,), (b, a, expressions.parse("sin(b)*x_0"))),
+            Gate("RXX", (0, 1), (a,)),
+        ],
+    )
+    execution = Execution(
+        program=Program.lower(circuit),
+        weights=np.array([0.7, -0.4]),
+        features=np.array([[0.3], [-1.1], [0.8]]),
+        observables=tuple(map(observables.parse, ("Z0", "X0 Y1", "I"))),
+        precision=backend.capabilities.precisions[-1],
+    )
+    cotangents = np.array([[1.0, -2.0, 3.0], [0.5, 0.25, 0.0], [-1.0, 0.0, 1.0]])
+
+    _, gradient = backend.differentiate(execution, lambda _: cotangents)
+
+    step = 1e-5
+    for k in range(2):
+        moved = np.zeros(2)
+        moved[k] = step
+        above = oracle_expectations(replace(execution, weights=execution.weights + moved))
+        below = oracle_expectations(replace(execution, weights=execution.weights - moved))
+        expected = float(((above - below) * cotangents).sum() / (2 * step))
+        assert gradient[k] == pytest.approx(expected, abs=1e-7 if execution.precision == "double" else 1e-4)
+
+
+def test_the_reference_training_step_is_exact(backend: Backend) -> None:
+    """Eight qubits, four layers, 36 observables and a batch that fills no whole number of lanes."""
+    needs(backend, "exact")
+    program = Program.lower(reference_circuit())
+    rng = np.random.default_rng(5)
+    execution = Execution(
+        program=program,
+        weights=rng.normal(size=program.n_weights),
+        features=rng.normal(size=(3, 8)),
+        observables=observables.readout("z+zz", 8),
+        precision=backend.capabilities.precisions[-1],
+    )
+
+    assert program.n_weights == 64
+    assert np.abs(backend.expectations(execution) - oracle_expectations(execution)).max() < 1e-5
+
+
+def test_shots_estimate_the_expectation_without_bias(backend: Backend) -> None:
+    """Over many samples the mean of the estimates lies within five standard errors, in every basis."""
+    needs(backend, "shots")
+    circuit = Circuit.build(3, [Gate("RY", (q,), (0.5 + q,)) for q in range(3)] + [Gate("CNOT", (0, 2))])
+    texts, shots, samples = ("Z0", "Z0 Z1", "X1", "Y0 X2", "I"), 50, 200
+    execution = replace(bare(circuit, *texts, shots=shots), seed=3, features=np.zeros((samples, 0)))
+
+    estimates = backend.expectations(execution)
+
+    expected = oracle_expectations(replace(execution, features=np.zeros((1, 0))))[0]
+    errors = np.sqrt((1 - expected**2) / (shots * samples))
+    assert np.all(np.abs(estimates.mean(axis=0) - expected) <= 5 * errors + 1e-12)
+    assert np.all(np.abs(estimates * shots - np.round(estimates * shots)) < 1e-9)
+
+
+def test_shots_follow_their_seed(backend: Backend) -> None:
+    """The same seed draws the same, another seed differs, and samples of one batch are independent."""
+    needs(backend, "shots")
+    circuit = Circuit.build(2, [Gate("H", (0,)), Gate("H", (1,))])
+    execution = replace(bare(circuit, "Z0", "X1 Z0", shots=64), seed=1, features=np.zeros((12, 0)))
+
+    first = backend.expectations(execution)
+
+    assert np.array_equal(first, backend.expectations(execution))
+    assert not np.array_equal(first, backend.expectations(replace(execution, seed=2)))
+    assert len(set(first[:, 0])) > 1
+
+
+def test_gradients_from_shots_approach_the_exact_ones(backend: Backend) -> None:
+    """With many shots the shift rule over estimates agrees with the exact gradient to a few standard errors."""
+    needs(backend, "shots", "exact")
+    circuit = Circuit.build(2, [Gate("RY", (0,), (expressions.symbol("a"),)), Gate("CNOT", (0, 1))])
+    execution = replace(bare(circuit, "Z0 Z1", "Z1"), weights=np.array([0.6]))
+
+    _, exact = backend.differentiate(execution, lambda values: np.ones_like(values))
+    _, sampled = backend.differentiate(replace(execution, shots=20_000, seed=4), lambda values: np.ones_like(values))
+
+    assert exact[0] == pytest.approx(-np.sin(0.6), abs=1e-5)
+    assert sampled[0] == pytest.approx(exact[0], abs=0.04)
+
+
+def test_counting_circuits(backend: Backend) -> None:
+    """Metering counts one circuit per sample, and two more per shifted rotation where there is no adjoint pass."""
+    program = Program.lower(reference_circuit(2, 1))
+
+    assert backend.circuits_for(10, False, program) == 10
+    assert backend.circuits_for(10, True, program) == (10 if backend.capabilities.adjoint else 10 * (1 + 2 * 4))
+    assert backend.circuits_for(10, True, program, shots=100) == 10 * (1 + 2 * 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"weights": np.zeros(3)}, ValidationFailed),
+        ({"features": np.zeros((2, 1))}, ValidationFailed),
+        ({"observables": (observables.parse("Z7"),)}, ValidationFailed),
+        ({"precision": "quadruple"}, BackendCannot),
+        ({"shots": 0}, QStoreError),
+    ],
+)
+def test_what_does_not_fit_is_refused(backend: Backend, change: dict, kind: type[QStoreError]) -> None:
+    """Wrong shapes, absent qubits, unknown precision and zero shots end in an error of the family."""
+    program = Program.lower(reference_circuit(2, 1))
+    execution = Execution(program, np.zeros(4), np.zeros((1, 2)), (observables.parse("Z0"),))
+
+    with pytest.raises(kind):
+        backend.expectations(replace(execution, **change))
+
+
+def test_a_circuit_beyond_the_backend_is_refused(backend: Backend) -> None:
+    """One qubit more than the capabilities say is refused before anything is allocated."""
+    n_qubits = backend.capabilities.max_qubits + 1
+    circuit = Circuit(n_qubits, (Gate("H", (0,)),))
+
+    with pytest.raises(BackendCannot, match="qubits"):
+        backend.expectations(bare(circuit, "Z0"))
