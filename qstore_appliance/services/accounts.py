@@ -1,0 +1,310 @@
+"""Organizations and users: set-up, the host's own commands, one's own profile."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from tortoise.exceptions import IntegrityError
+
+from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.accounts import OrganizationRow, SessionRow, SetupRow, UserRow
+from qstore_appliance.domain import ids
+from qstore_appliance.domain.accounts import (
+    ApiKey,
+    ApiKeyDraft,
+    Caller,
+    Organization,
+    ProfilePatch,
+    Role,
+    SetupDraft,
+    User,
+)
+from qstore_appliance.domain.listing import Listed, Page
+from qstore_appliance.domain.ports import Clock
+from qstore_appliance.errors import Conflict, Gone, NotFound, Refused, Unauthenticated, ValidationFailed
+from qstore_appliance.services.callers import Callers, of_user
+from qstore_appliance.services.keys import Keys
+from qstore_appliance.services.passwords import Passwords, check_password
+from qstore_appliance.services.texts import refuse_unstorable
+from qstore_appliance.settings import Settings
+
+MAX_PREFERENCES_BYTES = 10_000
+_SETUP = "setup"
+#: Any number that only we use: on Postgres, accounts are made one after the other.
+_ADVISORY_KEY = 0x4143434F554E
+
+
+class Accounts:
+    def __init__(self, database: Database, clock: Clock, passwords: Passwords, settings: Settings) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._has_users = False
+        self.passwords = passwords
+        #: Shared with `Sessions`, which asks it; whoever changes a user or a key tells it.
+        self.callers = Callers()
+        self._keys = Keys(database, clock, settings, self.callers)
+
+    # Set-up ------------------------------------------------------------------------------------------------------
+
+    async def has_users(self) -> bool:
+        # Users are never deleted from a whole installation, so "yes" stays true.
+        self._has_users = self._has_users or await UserRow.exists()
+        return self._has_users
+
+    async def issue_setup_token(self) -> str | None:
+        """A new one-time token that replaces the one before; None when there is a user already."""
+        if await self.has_users():
+            return None
+        token = secrets.token_urlsafe(24)
+        expires_at = self._clock.now() + timedelta(seconds=self._settings.auth.setup_seconds)
+        async with self._database.transaction():
+            await SetupRow.filter(id=_SETUP).delete()
+            await SetupRow.create(id=_SETUP, token_hash=_digest(token), expires_at=expires_at)
+        return token
+
+    async def setup(self, draft: SetupDraft) -> User:
+        """
+        Make the first owner.
+
+        Raises:
+            Gone: There is a user already.
+            Unauthenticated: The token is wrong or has expired.
+            Conflict: Somebody else was a moment faster.
+            ValidationFailed: The password is too easy to guess.
+        """
+        if await self.has_users():
+            raise Gone("This appliance has been set up. Sign in.")
+        row = await SetupRow.get_or_none(id=_SETUP)
+        wrong = row is None or not hmac.compare_digest(row.token_hash, _digest(draft.token))
+        if row is None or wrong or row.expires_at <= self._clock.now():
+            raise Unauthenticated("The set-up token is wrong or has expired. Restart the server to get a new one.")
+        refuse_unstorable(email=draft.email, organization=draft.organization, name=draft.name)
+        check_password(draft.password, draft.email, draft.organization, draft.name or "")
+        password_hash = await self.passwords.hash(draft.password)
+        async with self._database.transaction():
+            if await self._first_taken() or not await SetupRow.filter(id=_SETUP, token_hash=row.token_hash).delete():
+                raise Conflict("Somebody else has just set this appliance up. Sign in.")
+            return await self._first_owner(draft.email, password_hash, draft.organization, draft.name)
+
+    async def create_owner(self, email: str, password: str, organization: str, name: str | None = None) -> User:
+        """
+        Make the first owner from the host's command line.
+
+        Raises:
+            Refused: There is a user already.
+            ValidationFailed: The password is too easy to guess.
+        """
+        email = _normal_email(email)
+        refuse_unstorable(organization=organization, name=name)
+        if await self.has_users():
+            raise Refused("This appliance has an owner already.")
+        check_password(password, email, organization, name or "")
+        password_hash = await self.passwords.hash(password)
+        async with self._database.transaction():
+            if await self._first_taken():
+                raise Refused("This appliance has an owner already.")
+            await SetupRow.filter(id=_SETUP).delete()
+            return await self._first_owner(email, password_hash, organization, name)
+
+    async def _first_taken(self) -> bool:
+        await self._one_at_a_time()
+        return await UserRow.exists()
+
+    async def _first_owner(self, email: str, password_hash: str, organization: str, name: str | None) -> User:
+        home = await OrganizationRow.create(id=ids.new("org"), name=organization)
+        user = await UserRow.create(
+            id=ids.new("user"),
+            email=email,
+            name=name or email.partition("@")[0],
+            password_hash=password_hash,
+            organization=home,
+            role=Role.OWNER.value,
+            operator=True,
+        )
+        return user.to_domain()
+
+    async def _one_at_a_time(self) -> None:
+        """Inside a transaction: nobody else makes an account until it ends. On SQLite every transaction is alone."""
+        if self._database.dialect == "postgres":
+            await self._database.connection.execute_query(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
+
+    # The host's commands -----------------------------------------------------------------------------------------
+
+    async def create_user(
+        self, email: str, organization: str, role: Role | str, password: str, name: str | None = None
+    ) -> User:
+        """
+        Make a user; the organization is made if there is none of that name.
+
+        Raises:
+            Conflict: There is a user with this address.
+            ValidationFailed: The role or the password.
+        """
+        email, role = _normal_email(email), _role(role)
+        refuse_unstorable(organization=organization, name=name)
+        check_password(password, email, organization, name or "")
+        password_hash = await self.passwords.hash(password)
+        try:
+            async with self._database.transaction():
+                await self._one_at_a_time()
+                home = await OrganizationRow.filter(name=organization).order_by("created_at").first()
+                if home is None:
+                    home = await OrganizationRow.create(id=ids.new("org"), name=organization)
+                user = await UserRow.create(
+                    id=ids.new("user"),
+                    email=email,
+                    name=name or email.partition("@")[0],
+                    password_hash=password_hash,
+                    organization=home,
+                    role=role.value,
+                    # Whoever comes first has the rights of an operator: somebody must.
+                    operator=role is Role.OWNER and not await UserRow.exists(),
+                )
+        except IntegrityError as error:
+            raise Conflict("There is a user with this e-mail address.", details={"email": email}) from error
+        return user.to_domain()
+
+    async def list_users_of_installation(self) -> list[User]:
+        return [row.to_domain() for row in await UserRow.all().order_by("created_at", "id")]
+
+    async def reset_password(self, email: str, password: str) -> User:
+        """
+        Set a new password; every session of the user ends.
+
+        Raises:
+            NotFound: There is no such user.
+            ValidationFailed: The password is too easy to guess.
+        """
+        user = await self._by_email(email)
+        check_password(password, user.email, user.name)
+        user.password_hash = await self.passwords.hash(password)
+        async with self._database.transaction():
+            await user.save(update_fields=["password_hash", "updated_at"])
+            await self._end_sessions(user.id)
+        self.callers.changed(user.id)
+        return user.to_domain()
+
+    async def disable(self, email: str) -> User:
+        """
+        Take away every access of a user, keys included.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+        user = await self._by_email(email)
+        user.disabled = True
+        async with self._database.transaction():
+            await user.save(update_fields=["disabled", "updated_at"])
+            await self._end_sessions(user.id)
+        self.callers.changed(user.id)
+        return user.to_domain()
+
+    async def caller_of(self, email: str) -> Caller:
+        """
+        What the host's command line acts as when it acts for a user.
+
+        Raises:
+            NotFound: There is no such user.
+            Refused: The user is disabled.
+        """
+        user = await self._by_email(email)
+        if user.disabled:
+            raise Refused(f"{user.email} is disabled.")
+        return of_user(user, rate_limit=self._settings.limits.user)
+
+    async def _by_email(self, email: str) -> UserRow:
+        user = await UserRow.get_or_none(email=_normal_email(email))
+        if user is None:
+            raise NotFound("No user with this e-mail address.", details={"email": email[:255]})
+        return user
+
+    async def _end_sessions(self, user_id: str) -> None:
+        await SessionRow.filter(user_id=user_id, revoked_at=None).update(revoked_at=self._clock.now())
+
+    # Oneself -----------------------------------------------------------------------------------------------------
+
+    async def me(self, caller: Caller) -> User:
+        """
+        Raises:
+            Unauthenticated: The user is gone.
+        """
+        return (await self._own_row(caller)).to_domain()
+
+    async def organization(self, caller: Caller) -> Organization:
+        return (await OrganizationRow.get(id=caller.organization_id)).to_domain()
+
+    async def members(self, caller: Caller) -> int:
+        """How many users the caller's organization has; who is disabled does not count."""
+        return await UserRow.filter(organization_id=caller.organization_id, disabled=False).count()
+
+    async def update_me(self, caller: Caller, patch: ProfilePatch) -> User:
+        """
+        Change one's name; merge into one's preferences, where null removes one.
+
+        Raises:
+            ValidationFailed: The preferences grow beyond 10 KB.
+        """
+        async with self._database.transaction():
+            user = await self._own_row(caller, change=True)
+            refuse_unstorable(name=patch.name, preferences=patch.preferences)
+            if patch.name is not None:
+                user.name = patch.name
+            if patch.preferences is not None:
+                user.preferences = _merged(user.preferences, patch.preferences)
+            await user.save(update_fields=["name", "preferences", "updated_at"])
+        self.callers.changed(user.id)
+        return user.to_domain()
+
+    async def _own_row(self, caller: Caller, *, change: bool = False) -> UserRow:
+        wanted = UserRow.filter(id=caller.user_id, organization_id=caller.organization_id, disabled=False)
+        user = await (wanted.select_for_update() if change else wanted).first()
+        if user is None:
+            raise Unauthenticated
+        return user
+
+    # Keys --------------------------------------------------------------------------------------------------------
+
+    async def create_key(self, caller: Caller, draft: ApiKeyDraft) -> ApiKey:
+        """See `Keys.create`."""
+        return await self._keys.create(caller, draft)
+
+    async def list_keys(self, caller: Caller, page: Page | None = None) -> Listed[ApiKey]:
+        """See `Keys.listed`."""
+        return await self._keys.listed(caller, page or Page())
+
+    async def revoke_key(self, caller: Caller, id: str) -> None:
+        """See `Keys.revoke`."""
+        await self._keys.revoke(caller, id)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _normal_email(email: str) -> str:
+    normal = email.strip().lower()
+    refuse_unstorable(email=normal)
+    local, at, domain = normal.partition("@")
+    if not (local and at and domain) or len(normal) > 255 or "@" in domain or any(c.isspace() for c in normal):
+        raise ValidationFailed.field("email", "must look like name@example.org")
+    return normal
+
+
+def _role(role: Role | str) -> Role:
+    try:
+        return Role(role)
+    except ValueError:
+        raise ValidationFailed.field("role", f"must be one of {', '.join(Role)}") from None
+
+
+def _merged(present: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    merged = {key: value for key, value in {**present, **patch}.items() if value is not None}
+    if len(msgspec.json.encode(merged)) > MAX_PREFERENCES_BYTES:
+        raise ValidationFailed.field("preferences", f"larger than {MAX_PREFERENCES_BYTES} bytes as JSON")
+    return merged

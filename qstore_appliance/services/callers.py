@@ -1,0 +1,91 @@
+"""
+Who asks, from rows: the one place that turns a user or a key into a `Caller`, and remembers it for at most a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from qstore_appliance.database.tables.accounts import ApiKeyRow, UserRow
+from qstore_appliance.domain.accounts import SCOPES, Caller, Role, allows
+
+CACHE_SECONDS = 1.0
+CACHE_SIZE = 10_000
+
+
+def of_user(user: UserRow, *, rate_limit: int, session_id: str | None = None) -> Caller:
+    role = Role(user.role)
+    return Caller(
+        user_id=user.id,
+        organization_id=user.organization_id,
+        email=user.email,
+        role=role,
+        scopes=SCOPES[role],
+        operator=user.operator,
+        session_id=session_id,
+        rate_limit=rate_limit,
+        preferences=user.preferences,
+    )
+
+
+def of_key(key: ApiKeyRow, user: UserRow) -> Caller:
+    """What the key's owner may do now, cut down to the key's scopes. A key never carries operator rights."""
+    role = Role(user.role)
+    return Caller(
+        user_id=user.id,
+        organization_id=user.organization_id,
+        email=user.email,
+        role=role,
+        scopes=cut(key.scopes, SCOPES[role]),
+        key_id=key.id,
+        rate_limit=key.rate_limit,
+        preferences=user.preferences,
+    )
+
+
+def cut(wanted: list[str], granted: frozenset[str]) -> frozenset[str]:
+    """The part of the wanted scopes that is granted; `jobs:*` shrinks to the actions on jobs that are."""
+    found: set[str] = set()
+    for scope in wanted:
+        if allows(granted, scope):
+            found.add(scope)
+        elif scope.endswith(":*"):
+            found.update(one for one in granted if one.startswith(scope[:-1]))
+    return frozenset(found)
+
+
+class _Entry(NamedTuple):
+    until: float
+    caller: Caller
+
+
+class Callers:
+    """
+    Callers by credential, each for a second. A change drops its entries at once, and also keeps what was read before the
+    change and arrives after it from being remembered.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+        self._changes = 0
+
+    async def get(self, credential: str, read: Callable[[], Awaitable[Caller]]) -> Caller:
+        entry = self._entries.get(credential)
+        if entry is not None and time.monotonic() < entry.until:
+            return entry.caller
+        began, changes = time.monotonic(), self._changes
+        caller = await read()
+        if changes == self._changes:
+            if len(self._entries) >= CACHE_SIZE:
+                self._entries.clear()
+            self._entries[credential] = _Entry(began + CACHE_SECONDS, caller)
+        return caller
+
+    def changed(self, user_id: str) -> None:
+        """Something about this user, their keys or sessions has changed; call it after the commit."""
+        self._changes += 1
+        stale = [credential for credential, entry in self._entries.items() if entry.caller.user_id == user_id]
+        for credential in stale:
+            del self._entries[credential]

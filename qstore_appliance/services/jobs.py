@@ -1,0 +1,312 @@
+"""Training jobs as people see them: submit, read, cancel, follow. What happens inside a run is in `runs.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.jobs import JobEventRow, JobLogRow, JobRow
+from qstore_appliance.domain import ids
+from qstore_appliance.domain.accounts import Caller
+from qstore_appliance.domain.costs import micros
+from qstore_appliance.domain.events import JOB_CHANNELS, JOB_PROGRESS, Event, JobMetrics, JobProgress
+from qstore_appliance.domain.jobs import (
+    TERMINAL,
+    Job,
+    JobDraft,
+    JobSummary,
+    Lease,
+    LogLine,
+    Priority,
+    Progress,
+    Status,
+    Submitted,
+)
+from qstore_appliance.domain.listing import Listed, Page
+from qstore_appliance.domain.ports import Clock, EventBus, Queue
+from qstore_appliance.errors import Conflict, Forbidden, NotFound, RateLimited, ValidationFailed
+from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.datasets import Datasets
+from qstore_appliance.services.endings import LeaseLost
+from qstore_appliance.services.journal import LEVELS, Entry, Journal, Line
+from qstore_appliance.services.runs import Runs
+from qstore_appliance.services.sorting import order_of
+from qstore_appliance.services.submission import Submission
+from qstore_appliance.settings import Settings
+
+SORTS = ("created_at", "updated_at", "status", "priority")
+MAX_LINES = 10_000
+#: A child has two seconds to stop; then the answer says what is true by then.
+CANCEL_SECONDS = 4.0
+#: Every job begins with a log line and its first event; an older event than any that is kept can only be a forgotten one.
+FIRST_EVENT = 2
+#: A follower looks again after so long without an event.
+LOOK_SECONDS = 2.0
+_ROW = ("id", "status", "priority", "circuit_id", "backend", "config", "progress", "metrics", "model_id", "reason",
+        "created_at", "started_at", "completed_at")  # fmt: skip
+
+
+class Jobs:
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        backends: Backends,
+        datasets: Datasets,
+        runs: Runs,
+        events: EventBus,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._backends = backends
+        self._runs = runs
+        self._events = events
+        self._clock = clock
+        self._settings = settings
+        self._submission = Submission(backends, datasets)
+        self._journal = Journal(events, clock)
+
+    # Submitting --------------------------------------------------------------------------------------------------
+
+    async def submit(self, caller: Caller, draft: JobDraft) -> Submitted:
+        """
+        Accept a job: checked, saved, announced.
+
+        Raises: what `Submission.check` raises; RateLimited: too many jobs of the organization wait already.
+        """
+        caller.require("jobs:submit")
+        accepted = await self._submission.check(caller, draft)
+        row = JobRow(
+            id=ids.new("job"),
+            organization_id=caller.organization_id,
+            user_id=caller.user_id,
+            circuit_id=draft.circuit_id,
+            circuit=accepted.circuit,
+            status=Status.QUEUED.value,
+            priority=draft.priority.value,
+            config=accepted.config,
+            backend=accepted.backend,
+            progress=msgspec.to_builtins(Progress(total_epochs=draft.config.epochs)),
+            receipt={"estimate": msgspec.to_builtins(accepted.estimate), "auto_backend": accepted.auto_backend},
+            estimated_cost=int(accepted.cost.expected),
+            budget_limit=None if draft.budget_limit is None else micros(draft.budget_limit),
+            project=draft.project,
+            tags=list(draft.tags),
+            created_at=self._clock.now(),
+            updated_at=self._clock.now(),
+        )
+        busy, slots = await JobRow.filter(status=Status.RUNNING).count(), self._settings.jobs.slots
+        if slots and busy >= slots:
+            row.reason = f"Waits for a free slot: {busy} of {slots} busy."
+        async with self._database.transaction():
+            waiting = await JobRow.filter(organization_id=caller.organization_id, status=Status.QUEUED).count()
+            if waiting >= self._settings.jobs.max_queued:
+                raise RateLimited(f"{waiting} jobs of your organization wait already.", retry_after=60.0)
+            await row.save(force_create=True)
+            entries: list[Entry] = [
+                Line(f"Queued for {row.backend} with seed {accepted.config['seed']}."),
+                self._journal.progress(row),
+            ]
+            events = await self._journal.record(row.organization_id, row.id, entries)
+            ahead = await self._ahead(row)
+        await self._queue.wake(row.id, draft.priority.rank)
+        await self._journal.publish(events)
+        return Submitted(
+            job_id=row.id,
+            status=Status.QUEUED,
+            estimated_start=await self._start_of(ahead),
+            estimated_cost=row.estimated_cost,
+            queue_position=len(ahead) + 1,
+            backend=row.backend,
+            auto_backend=accepted.auto_backend,
+        )
+
+    async def estimate(self, caller: Caller, draft: JobDraft) -> dict[str, Any]:
+        """
+        What a job would take, without submitting it: seconds, bytes and micro-dollars, each low, expected and high.
+
+        Raises: what `Submission.check` raises.
+        """
+        caller.require("jobs:submit")
+        accepted = await self._submission.check(caller, draft)
+        return {
+            "time_seconds": msgspec.to_builtins(accepted.estimate.seconds),
+            "memory_bytes": msgspec.to_builtins(accepted.estimate.memory_bytes),
+            "cost": {name: int(amount) for name, amount in msgspec.to_builtins(accepted.cost).items()},
+            "backend": accepted.backend,
+        }
+
+    # Reading -----------------------------------------------------------------------------------------------------
+
+    async def get(self, caller: Caller, id: str) -> Job:
+        """
+        Raises:
+            NotFound: No such job in the caller's organization.
+        """
+        caller.require("jobs:read")
+        return (await self._row(caller, id)).to_domain()
+
+    async def listed(self, caller: Caller, page: Page, statuses: Sequence[Status] = ()) -> Listed[JobSummary]:
+        caller.require("jobs:read")
+        found = JobRow.filter(organization_id=caller.organization_id)
+        if statuses:
+            found = found.filter(status__in=[Status(status).value for status in statuses])
+        rows = await found.order_by(*order_of(page.sort, SORTS)).offset(page.offset).limit(page.limit).only(*_ROW)
+        return Listed(
+            items=[row.to_summary() for row in rows], total=await found.count(), limit=page.limit, offset=page.offset
+        )
+
+    async def logs(self, caller: Caller, id: str, lines: int = 100, level: str | None = None) -> list[LogLine]:
+        """The last lines of that level or worse, the oldest first."""
+        caller.require("jobs:read")
+        await self._row(caller, id)
+        return await self._lines(id, lines, _levels(level))
+
+    async def follow(
+        self, caller: Caller, id: str, lines: int = 100, level: str | None = None
+    ) -> AsyncIterator[LogLine]:
+        """The last lines, then every line as it comes, until the job has ended. The rows are the truth."""
+        caller.require("jobs:read")
+        levels = _levels(level)
+        row = await self._row(caller, id)
+        async with self._events.subscribe(row.organization_id, JOB_PROGRESS, id) as subscription:
+            ended = Status(row.status) in TERMINAL
+            last = 0
+            for line in await self._lines(id, lines, levels):
+                last = line.seq
+                yield line
+            wakes = aiter(subscription)
+            while not ended:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(anext(wakes), LOOK_SECONDS)
+                # The status first: lines that are there once it has ended are all lines there will be.
+                ended = Status((await self._row(caller, id)).status) in TERMINAL
+                rows = JobLogRow.filter(job_id=id, seq__gt=last, level__in=levels).order_by("seq")
+                for found in await rows:
+                    last = found.seq
+                    yield found.to_domain()
+
+    async def events_since(self, caller: Caller, id: str, channel: str, last_seq: int) -> list[Event] | None:
+        """
+        The job's events on a channel after a sequence number; None where they cannot all be had any more.
+
+        Raises:
+            NotFound: No such job in the caller's organization.
+            ValidationFailed: Not a channel of jobs.
+        """
+        caller.require("jobs:read")
+        if channel not in JOB_CHANNELS:
+            raise ValidationFailed.field("channel", f"must be one of {', '.join(sorted(JOB_CHANNELS))}")
+        row = await self._row(caller, id)
+        if not 0 <= last_seq <= row.seq:
+            return None
+        oldest = await JobEventRow.filter(job_id=id).order_by("seq").first()
+        if oldest is not None and last_seq < oldest.seq - 1 and oldest.seq > FIRST_EVENT:
+            return None
+        rows = await JobEventRow.filter(job_id=id, channel=channel, seq__gt=last_seq).order_by("seq")
+        shape: type[JobProgress | JobMetrics] = JobProgress if channel == JOB_PROGRESS else JobMetrics
+        return [
+            Event(
+                organization_id=caller.organization_id,
+                channel=channel,
+                subject=id,
+                seq=found.seq,
+                data=msgspec.convert(found.data, shape),
+            )
+            for found in rows
+        ]
+
+    # Cancelling --------------------------------------------------------------------------------------------------
+
+    async def cancel(self, caller: Caller, id: str) -> Job:
+        """
+        End a job that has not ended; its last checkpoint is kept. Cancelling twice is cancelling once.
+
+        Returns: the job as it is after at most four seconds: cancelled, unless its worker machine is slower.
+
+        Raises:
+            NotFound: No such job in the caller's organization.
+            Forbidden: Somebody else's, and the caller may only cancel their own.
+            Conflict: It has completed or failed.
+        """
+        caller.require("jobs:cancel")
+        row = await self._row(caller, id)
+        if row.user_id != caller.user_id and not caller.may("jobs:*"):
+            raise Forbidden("This job is somebody else's; only an admin may cancel it.")
+        deadline = asyncio.get_running_loop().time() + CANCEL_SECONDS
+        asked = False
+        while True:
+            status = Status(row.status)
+            if status == Status.CANCELLED:
+                return row.to_domain()
+            if status in TERMINAL:
+                raise Conflict(f"The job has {status} already.", details={"status": status.value})
+            if status != Status.RUNNING or row.lease_until is None or row.lease_until < self._clock.now():
+                with contextlib.suppress(LeaseLost):
+                    await self._runs.cancel_waiting(
+                        Lease(job_id=row.id, organization_id=row.organization_id, fence=row.fence)
+                    )
+            elif not asked:
+                mine = JobRow.filter(id=id, status=Status.RUNNING, fence=row.fence)
+                asked = await mine.update(cancel_requested=True, updated_at=self._clock.now()) == 1
+            if asked:
+                self._queue.stop(id)
+            row = await self._row(caller, id)
+            if Status(row.status) == Status.RUNNING and asyncio.get_running_loop().time() > deadline:
+                return row.to_domain()
+            if Status(row.status) not in TERMINAL:
+                await asyncio.sleep(0.03)
+
+    # Inside ------------------------------------------------------------------------------------------------------
+
+    async def _row(self, caller: Caller, id: str) -> JobRow:
+        row = await JobRow.get_or_none(id=id, organization_id=caller.organization_id)
+        if row is None:
+            raise NotFound.of("job", id)
+        return row
+
+    async def _lines(self, id: str, lines: int, levels: Sequence[str]) -> list[LogLine]:
+        if not 1 <= lines <= MAX_LINES:
+            raise ValidationFailed.field("lines", f"must be between 1 and {MAX_LINES}")
+        rows = await JobLogRow.filter(job_id=id, level__in=list(levels)).order_by("-seq").limit(lines)
+        return [row.to_domain() for row in reversed(rows)]
+
+    async def _ahead(self, row: JobRow) -> list[JobRow]:
+        """Jobs of the whole installation that wait and will be taken before this one."""
+        rank = Priority(row.priority).rank
+        waiting = (
+            await JobRow.filter(status=Status.QUEUED).exclude(id=row.id).only("id", "priority", "created_at", "receipt")
+        )
+        return [other for other in waiting if Priority(other.priority).rank >= rank]
+
+    async def _start_of(self, ahead: Sequence[JobRow]) -> datetime | None:
+        """When a slot will be free, by the estimates of what is before; None where one is free or nobody can say."""
+        running = await JobRow.filter(status=Status.RUNNING).only("id", "progress", "receipt")
+        slots = self._settings.jobs.slots
+        if not slots or len(running) + len(ahead) < slots:
+            return None
+        seconds = 0.0
+        for job in running:
+            eta = msgspec.convert(job.progress, Progress).eta_seconds
+            seconds += eta if eta is not None else _expected_seconds(job)
+        seconds += sum(_expected_seconds(job) for job in ahead)
+        return self._clock.now() + timedelta(seconds=seconds / slots)
+
+
+def _levels(level: str | None) -> list[str]:
+    name = (level or "DEBUG").upper()
+    if name not in LEVELS:
+        raise ValidationFailed.field("level", f"must be one of {', '.join(LEVELS)}")
+    return list(LEVELS[LEVELS.index(name) :])
+
+
+def _expected_seconds(job: JobRow) -> float:
+    return float(job.receipt.get("estimate", {}).get("seconds", {}).get("expected", 0.0))

@@ -1,0 +1,290 @@
+"""
+Runs: one execution of a job, from its lease to its end. The job's row is the truth.
+
+Taking a job is one conditional update; every later write names the lease's fence, so a worker that was given up for dead
+and comes back writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.accounts import OrganizationRow
+from qstore_appliance.database.tables.jobs import JobRow
+from qstore_appliance.domain.events import JobMetrics, JobProgress, Metrics
+from qstore_appliance.domain.jobs import Lease, Priority, Progress, Resources, Status
+from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
+from qstore_appliance.engine.plan import EpochReport, Plan
+from qstore_appliance.errors import ArtifactCorrupt, BudgetExceeded, NotFound, QStoreError
+from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.datasets import Datasets
+from qstore_appliance.services.endings import Endings, LeaseLost, is_idle
+from qstore_appliance.services.journal import Entry, Line
+from qstore_appliance.services.machine import cores
+from qstore_appliance.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Jobs that one look of the reaper wakes.
+MAX_WOKEN = 1_000
+
+
+class Runs(Endings):
+    """Runs of jobs. Their ends are in `endings.py`."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        events: EventBus,
+        backends: Backends,
+        datasets: Datasets,
+        costs: Costs,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        super().__init__(database, blobs, events, backends, costs, clock, settings)
+        self._datasets = datasets
+
+    # Taking and keeping ------------------------------------------------------------------------------------------
+
+    async def begin(self, job_id: str, owner: str) -> tuple[Lease, Plan] | None:
+        """
+        Take a job that waits, or one whose worker is gone.
+
+        Args:
+            owner: Who takes it: `<data directory>:<host>:<process>`.
+
+        Returns: None where there is nothing to do: the job has ended, somebody else has it, its organization runs as many
+            as it may, or its plan turned out to be impossible (then it has failed).
+        """
+        async with self._database.transaction():
+            row = await JobRow.get_or_none(id=job_id)
+            now = self._clock.now()
+            if row is None or row.status not in (Status.QUEUED, Status.RUNNING) or not is_idle(row, now):
+                return None
+            if row.cancel_requested:
+                events = await self._end(row, Status.CANCELLED, None, [Line("Cancelled before it went on.")])
+                lease = None
+            else:
+                full = await self._full(row.organization_id) if row.status == Status.QUEUED else None
+                if full is not None:
+                    await JobRow.filter(id=job_id, fence=row.fence).update(reason=full, updated_at=now)
+                    return None
+                lease = Lease(job_id=row.id, organization_id=row.organization_id, fence=row.fence + 1)
+                taken = await JobRow.filter(id=job_id, fence=row.fence, status=row.status).update(
+                    status=Status.RUNNING,
+                    fence=lease.fence,
+                    lease_owner=owner,
+                    lease_until=self._lease_end(),
+                    reason=None,
+                    error_code=None,
+                    started_at=row.started_at or now,
+                    updated_at=now,
+                )
+                if not taken:
+                    return None
+                row = await JobRow.get(id=job_id)
+                line = f"Started on {row.backend}."
+                if row.checkpoint_epoch:
+                    line = f"Goes on after epoch {row.checkpoint_epoch} on {row.backend}."
+                events = await self._journal.record(
+                    row.organization_id, row.id, [Line(line), self._journal.progress(row)]
+                )
+        await self._journal.publish(events)
+        if lease is None:
+            return None
+        try:
+            return lease, await self._plan(row)
+        except QStoreError as error:
+            await self.fail(lease, error)
+            return None
+
+    async def heartbeat(self, lease: Lease) -> bool:
+        """Keep the lease. False: the job shall be cancelled, or the lease is lost; `cancel_requested` says which."""
+        mine = JobRow.filter(id=lease.job_id, fence=lease.fence, status=Status.RUNNING, cancel_requested=False)
+        return await mine.update(lease_until=self._lease_end()) == 1
+
+    async def cancel_requested(self, lease: Lease) -> bool:
+        mine = JobRow.filter(id=lease.job_id, fence=lease.fence, status=Status.RUNNING, cancel_requested=True)
+        return await mine.exists()
+
+    # Epochs ------------------------------------------------------------------------------------------------------
+
+    async def record_epoch(self, lease: Lease, report: EpochReport) -> None:
+        await self.record_epochs(lease, [report])
+
+    async def record_epochs(self, lease: Lease, reports: Sequence[EpochReport]) -> None:
+        """
+        Save epochs that have come since the last time, with the checkpoint of the latest.
+
+        Raises:
+            LeaseLost: The job is another worker's by now.
+            BudgetExceeded: What has run costs more than the job's budget; it was saved, the job shall end.
+        """
+        latest = reports[-1]
+        # The job's id in front: two jobs of the same plan have the same checkpoints, and each frees its own.
+        digest = await self._blobs.put(lease.job_id.encode() + b"\n" + latest.checkpoint)
+        async with self._database.transaction():
+            row = await self._mine(lease)
+            old = row.checkpoint
+            progress = Progress(
+                current_epoch=latest.epoch,
+                total_epochs=latest.total_epochs,
+                current_loss=latest.loss,
+                best_loss=latest.best_loss,
+                eta_seconds=round(latest.eta_seconds, 1),
+            )
+            resources = msgspec.convert(row.resources, Resources)
+            resources = msgspec.structs.replace(
+                resources,
+                backend_used=row.backend,
+                circuits_executed=resources.circuits_executed + sum(report.circuits for report in reports),
+                total_shots=resources.total_shots + sum(report.shots for report in reports),
+            )
+            cost = self._backends.price(row.backend, resources.circuits_executed, resources.total_shots)
+            await self._write(
+                lease,
+                progress=msgspec.to_builtins(progress),
+                metrics=_with_history(row.metrics, reports),
+                resources=msgspec.to_builtins(resources),
+                cost=cost,
+                checkpoint=digest,
+                checkpoint_epoch=latest.epoch,
+                attempt=0,
+                lease_until=self._lease_end(),
+            )
+            entries = [entry for report in reports for entry in self._told(row, report)]
+            events = await self._journal.record(lease.organization_id, lease.job_id, entries)
+        await self._journal.publish(events)
+        if old is not None and old != digest:
+            await self._free(old)
+        if row.budget_limit is not None and cost > row.budget_limit:
+            raise BudgetExceeded("What has run so far costs more than the job's budget_limit.")
+
+    # The reaper --------------------------------------------------------------------------------------------------
+
+    async def bury(self, directory: str) -> list[str]:
+        """
+        At the start of the only server of a data directory: leases of its former servers end now.
+
+        Args:
+            directory: The first part of `owner`. Where no Redis joins several machines, every lease is of a dead server.
+        """
+        dead = JobRow.filter(status=Status.RUNNING)
+        if self._settings.queue.url:
+            dead = dead.filter(lease_owner__startswith=f"{directory}:")
+        found = [str(id) for id in await dead.values_list("id", flat=True)]
+        if found:
+            await dead.update(lease_until=self._clock.now() - timedelta(seconds=1))
+        return found
+
+    async def reap(self, pending: Collection[str] = ()) -> list[tuple[str, int]]:
+        """
+        Put jobs whose worker is gone back in line, and find those that wait without a message.
+
+        Args:
+            pending: Jobs whose message still waits in the queue.
+
+        Returns: jobs to wake, with the queue's number of their priority, in the order in which they shall run.
+        """
+        expired = await JobRow.filter(status=Status.RUNNING, lease_until__lt=self._clock.now()).limit(MAX_WOKEN)
+        for row in expired:
+            lease = Lease(job_id=row.id, organization_id=row.organization_id, fence=row.fence)
+            try:
+                if row.cancel_requested:
+                    await self.cancelled(lease)
+                else:
+                    await self.release(lease, f"Its worker is gone; it goes on after epoch {row.checkpoint_epoch}.")
+            except LeaseLost:
+                continue
+        waiting = await JobRow.filter(status=Status.QUEUED).order_by("created_at", "id").only("id", "priority")
+        ranked = sorted(((Priority(row.priority).rank, row.id) for row in waiting), key=lambda found: -found[0])
+        return [(id, rank) for rank, id in ranked if id not in pending][:MAX_WOKEN]
+
+    # Inside ------------------------------------------------------------------------------------------------------
+
+    async def _full(self, organization_id: str) -> str | None:
+        """The reason why no further job of the organization may run now."""
+        # The row's lock lets one slot count at a time; SQLite has one writer anyway.
+        organization = await OrganizationRow.filter(id=organization_id).select_for_update().first()
+        allowed = organization.to_domain().settings.max_concurrent_jobs if organization else 1
+        running = await JobRow.filter(
+            organization_id=organization_id, status=Status.RUNNING, lease_until__gt=self._clock.now()
+        ).count()
+        if running < allowed:
+            return None
+        return f"Waits for another job of the organization: {running} of {allowed} run."
+
+    async def _plan(self, row: JobRow) -> Plan:
+        dataset = await self._datasets.resolve(row.organization_id, str(row.config["dataset"]["type"]))
+        checkpoint = None
+        if row.checkpoint is not None:
+            try:
+                stored = await self._blobs.get(row.checkpoint)
+                checkpoint = stored.partition(b"\n")[2]
+            except (NotFound, ArtifactCorrupt) as error:
+                log.error("runs.checkpoint_lost", job_id=row.id, error=error.message)
+                raise ArtifactCorrupt(f"The checkpoint of epoch {row.checkpoint_epoch} is lost.") from error
+        threads = self._settings.jobs.threads or max(1, cores() // max(1, self._settings.jobs.slots))
+        return Plan(
+            circuit={key: row.circuit[key] for key in ("n_qubits", "format", "gates") if key in row.circuit},
+            config=row.config,
+            backend=row.backend,
+            backend_options=self._backends.options(row.backend),
+            dataset=dataset,
+            seed=int(row.config["seed"]),
+            checkpoint=checkpoint,
+            threads=threads,
+        )
+
+    def _told(self, row: JobRow, report: EpochReport) -> list[Entry]:
+        now = self._clock.now()
+        return [
+            Line(report.message),
+            JobProgress(
+                job_id=row.id,
+                status=Status.RUNNING,
+                current_epoch=report.epoch,
+                total_epochs=report.total_epochs,
+                current_loss=report.loss,
+                best_loss=report.best_loss,
+                eta_seconds=round(report.eta_seconds, 1),
+                reason=None,
+                model_id=None,
+                timestamp=now,
+            ),
+            JobMetrics(
+                job_id=row.id,
+                epoch=report.epoch,
+                metrics=Metrics(
+                    loss=report.loss,
+                    accuracy=report.accuracy,
+                    val_loss=report.val_loss,
+                    val_accuracy=report.val_accuracy,
+                ),
+                timestamp=now,
+            ),
+        ]
+
+
+def _with_history(metrics: Mapping[str, Any], reports: Sequence[EpochReport]) -> dict[str, Any]:
+    found = dict(metrics)
+    for key, values in (
+        ("loss_history", [report.loss for report in reports]),
+        ("accuracy_history", [report.accuracy for report in reports]),
+        ("val_loss_history", [report.val_loss for report in reports]),
+        ("val_accuracy_history", [report.val_accuracy for report in reports]),
+    ):
+        found[key] = [*found.get(key, ()), *values]
+    found["training_accuracy"] = reports[-1].accuracy
+    if reports[-1].val_accuracy is not None:
+        found["validation_accuracy"] = reports[-1].val_accuracy
+    return found

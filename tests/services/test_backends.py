@@ -1,0 +1,212 @@
+"""Backends: probed apart, priced by the operator, picked or refused with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from qstore_appliance.database.connection import Database
+from qstore_appliance.domain.accounts import OrganizationSettings, Role
+from qstore_appliance.engine import discovery
+from qstore_appliance.engine.backend import Capabilities, Prices
+from qstore_appliance.engine.circuit import Circuit, Gate
+from qstore_appliance.engine.discovery import Description
+from qstore_appliance.errors import (
+    BackendCannot,
+    BackendUnavailable,
+    ConfigurationInvalid,
+    Forbidden,
+    NotFound,
+    QStoreError,
+    WorkerCrash,
+)
+from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.costs import Costs
+from qstore_appliance.settings import Settings
+from tests.factories import SteppingClock, make_caller
+
+LAB = OrganizationSettings()
+CIRCUIT = Circuit.build(2, [Gate("H", (0,), ()), Gate("CNOT", (0, 1), ())])
+
+
+class Plugins:
+    """A `Calculator` that describes backends which are not installed."""
+
+    def __init__(self, **described: Description | Exception) -> None:
+        self.described = described
+        self.options: dict[str, Any] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def call(self, function: str, /, *args: Any, timeout: float = 30.0, **kwargs: Any) -> Any:
+        assert function == "qstore_appliance.engine.discovery:describe"
+        name, self.options[args[0]] = args[0], args[1]
+        await self.gate.wait()
+        found = self.described[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def described(name: str, kind: str = "simulator", **changes: Any) -> Description:
+    can: dict[str, Any] = {
+        "max_qubits": 4,
+        "max_depth": 10,
+        "gates": ("H", "CNOT", "RY"),
+        "exact": True,
+        "shots": True,
+        "adjoint": True,
+        "statevector": True,
+    }
+    beside = {key: changes.pop(key) for key in ("available", "reason", "prices") if key in changes}
+    values: dict[str, Any] = {"available": True, **beside}
+    return Description(name=name, kind=kind, provider="lab", capabilities=Capabilities(**{**can, **changes}), **values)
+
+
+@pytest.fixture
+def build(database: Database, settings: Settings, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Backends of an installation with these plugins."""
+
+    def make(options: dict[str, dict[str, object]] | None = None, **plugins: Description | Exception) -> Backends:
+        monkeypatch.setattr(discovery, "names", lambda: sorted(plugins))
+        configured = Settings(data_dir=settings.data_dir, database=settings.database, backends=options or {})
+        backends = Backends(Plugins(**plugins), configured, clock, Costs(database, clock))
+        backends.calculator_for_test = backends._calculator  # type: ignore[attr-defined]
+        return backends
+
+    return make
+
+
+async def test_broken_plugins_are_listed_with_their_reason(build: Any) -> None:
+    """A plugin that crashes its process, or says that it cannot, is unavailable; the others are not touched."""
+    backends = build(
+        native=described("native"),
+        lightning=WorkerCrash("The worker process was killed by SIGSEGV."),
+        qsim=described(
+            "qsim", available=False, reason="The backend qsim needs the package qsimcirq, which is missing."
+        ),
+    )
+
+    found = {record.name: record for record in await backends.listed(make_caller(Role.VIEWER))}
+
+    assert list(found) == ["native", "lightning", "qsim"]
+    assert (found["native"].status, found["native"].reason) == ("available", None)
+    assert (found["lightning"].status, found["lightning"].reason) == (
+        "unavailable",
+        "The worker process was killed by SIGSEGV.",
+    )
+    assert "qsimcirq" in str(found["qsim"].reason)
+    assert [record.name for record in await backends.listed(make_caller(), "available")] == ["native"]
+    await backends.close()
+
+
+async def test_backend_is_starting_until_it_is_probed(build: Any) -> None:
+    """While the first probe runs the list says so, and whoever wants the backend waits for it."""
+    backends = build(native=described("native"))
+    backends.calculator_for_test.gate.clear()
+    await backends.start()
+    picking = asyncio.create_task(backends.pick(LAB, "native", {}, CIRCUIT, None))
+    await asyncio.sleep(0.01)
+
+    early = (await backends.listed(make_caller()))[0].status
+    backends.calculator_for_test.gate.set()
+
+    assert early == "starting"
+    assert await picking == ("native", "native")
+    await backends.close()
+
+
+async def test_auto_takes_the_fastest_that_fits(build: Any) -> None:
+    """ "auto" goes through the simulators from the fastest on, and never takes hardware."""
+    backends = build(
+        ionq_hardware=described("ionq_hardware", "hardware", max_qubits=30),
+        native=described("native", max_qubits=1),
+        qsim=described("qsim"),
+    )
+
+    assert await backends.pick(LAB, "auto", {}, CIRCUIT, None) == ("qsim", "qsim")
+    assert await backends.pick(LAB, None, {}, CIRCUIT, None) == ("qsim", "qsim")
+    await backends.close()
+
+
+async def test_preference_is_tried_first(build: Any) -> None:
+    """A user's default backend is taken where nothing is named and it fits, else "auto" decides."""
+    backends = build(native=described("native"), qsim=described("qsim"), tiny=described("tiny", max_qubits=1))
+
+    assert await backends.pick(LAB, None, {"default_backend": "qsim"}, CIRCUIT, None) == ("qsim", "native")
+    assert await backends.pick(LAB, None, {"default_backend": "tiny"}, CIRCUIT, None) == ("native", "native")
+    assert await backends.pick(LAB, "auto", {"default_backend": "qsim"}, CIRCUIT, None) == ("native", "native")
+    await backends.close()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "shots", "error", "says"),
+    [
+        (described("b", max_qubits=1), None, BackendCannot, "at most 1 qubits"),
+        (described("b", max_depth=1), None, BackendCannot, "depth 1"),
+        (described("b", gates=("H",)), None, BackendCannot, "does not know CNOT"),
+        (described("b", exact=False), None, BackendCannot, "say how many shots"),
+        (described("b", shots=False), 100, BackendCannot, "takes no shots"),
+        (described("b", available=False, reason="It sleeps."), None, BackendUnavailable, "It sleeps."),
+        (described("b", "hardware"), 100, Forbidden, "has not enabled hardware"),
+    ],
+)
+async def test_named_backend_is_used_or_refused(
+    build: Any, plugin: Description, shots: int | None, error: type[QStoreError], says: str
+) -> None:
+    """A named backend that cannot is refused with the reason, though another one could."""
+    backends = build(native=described("native"), b=plugin)
+
+    with pytest.raises(error, match=says):
+        await backends.pick(LAB, "b", {}, CIRCUIT, shots)
+    await backends.close()
+
+
+async def test_organizations_decide_what_they_allow(build: Any) -> None:
+    """An allow-list leaves the others out; hardware is used by name once it is enabled."""
+    backends = build(native=described("native"), qsim=described("qsim"), ionq=described("ionq", "hardware"))
+    only = OrganizationSettings(allowed_backends=["qsim"])
+    hardware = OrganizationSettings(enable_hardware=True)
+
+    with pytest.raises(Forbidden):
+        await backends.pick(only, "native", {}, CIRCUIT, None)
+    with pytest.raises(NotFound):
+        await backends.pick(LAB, "abacus", {}, CIRCUIT, None)
+    assert await backends.pick(only, None, {}, CIRCUIT, None) == ("qsim", "qsim")
+    assert await backends.pick(hardware, "ionq", {}, CIRCUIT, 100) == ("ionq", "native")
+    await backends.close()
+
+
+async def test_operators_prices_stand_over_the_plugins(build: Any) -> None:
+    """Prices of `[backends.<name>]` are dollars, replace the plugin's one by one, and are not handed to it."""
+    backends = build(
+        {"qsim": {"per_circuit": 0.001, "threads": 2}},
+        qsim=described("qsim", prices=Prices(per_circuit=5, per_shot=7, minimum_charge=10_000)),
+    )
+    await backends.listed(make_caller())
+
+    assert backends.prices("qsim") == Prices(per_circuit=1_000, per_shot=7, minimum_charge=10_000)
+    assert backends.price("qsim", 1, 0) == 10_000
+    assert backends.price("qsim", 100, 10) == 100_070
+    assert backends.price("qsim", 0, 0) == 0
+    assert backends.calculator_for_test.options["qsim"] == {"threads": 2}
+    await backends.close()
+
+
+async def test_price_that_makes_no_sense(build: Any) -> None:
+    """A price that is no amount of dollars is refused at the start, with its key."""
+    with pytest.raises(ConfigurationInvalid, match=r"backends\.native\.per_shot"):
+        build({"native": {"per_shot": "much"}}, native=described("native"))
+
+
+async def test_one_backend_by_its_id(build: Any) -> None:
+    """A backend has a stable id; another id is not found."""
+    backends = build(native=described("native"))
+    await backends.listed(make_caller())
+
+    assert (await backends.status(make_caller(), "backend_native_001")).name == "native"
+    with pytest.raises(NotFound):
+        await backends.status(make_caller(), "backend_qsim_001")
+    await backends.close()

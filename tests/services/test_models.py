@@ -1,0 +1,267 @@
+"""Models: deployed where the machine can, asked, retired for good, opened again after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.costs import CostEventRow
+from qstore_appliance.domain.accounts import Role
+from qstore_appliance.domain.listing import Page
+from qstore_appliance.domain.models import DeploymentDraft, ModelStatus, PredictDraft
+from qstore_appliance.errors import ArtifactCorrupt, Conflict, Forbidden, Gone, NotFound, ValidationFailed
+from qstore_appliance.services.models import Models
+from qstore_appliance.settings import Settings
+from tests.factories import SteppingClock
+from tests.services.laboratory import Laboratory, ScriptedReplicas, field_of
+
+QUESTION = PredictDraft(inputs=[[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]])
+
+
+@pytest_asyncio.fixture
+async def laboratory(database: Database, settings: Settings, clock: SteppingClock) -> AsyncIterator[Laboratory]:
+    laboratory = Laboratory(database, settings, clock)
+    yield laboratory
+    await laboratory.close()
+
+
+async def test_deployed_model_answers(laboratory: Laboratory) -> None:
+    """A deployment opens a replica with the model's artifact; predictions have label, confidence and probabilities."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+
+    deployment = await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    prediction = await laboratory.models.predict(caller, model_id, QUESTION)
+
+    model = await laboratory.models.get(caller, model_id)
+    path, _ = laboratory.replicas.opened[deployment.id]
+    assert (deployment.status, deployment.capped, deployment.backend) == ("deployed", False, "native")
+    assert deployment.endpoint == f"http://127.0.0.1:8000/v1/models/{model_id}/predict"
+    assert (model.status, model.deployment["endpoint"]) == (ModelStatus.DEPLOYED, deployment.endpoint)
+    assert model.deployed_at is not None
+    assert open(path, "rb").read() == b"an artifact"  # noqa: SIM115
+    assert [(answer.label, answer.class_index, answer.confidence) for answer in prediction.predictions] == [
+        ("versicolor", 1, 0.7)
+    ] * 2
+    assert prediction.backend == "native"
+    assert prediction.inference_time_ms >= 0
+
+
+async def test_more_replicas_than_the_machine_holds(laboratory: Laboratory) -> None:
+    """Asking for more than fits is answered with what runs, and `capped`."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    draft = DeploymentDraft.model_validate(
+        {"replicas": 3, "auto_scaling": {"enabled": True, "min_replicas": 1, "max_replicas": 10}}
+    )
+
+    deployment = await laboratory.models.deploy(caller, model_id, draft)
+
+    assert deployment.capped
+    assert deployment.config["replicas"] == 3
+    assert deployment.config["running"] == 1
+    assert (await laboratory.models.get(caller, model_id)).deployment["capped"]
+
+
+async def test_scaling_that_contradicts_itself(laboratory: Laboratory) -> None:
+    """A minimum above the maximum is refused with its field."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    draft = DeploymentDraft.model_validate({"auto_scaling": {"min_replicas": 5, "max_replicas": 2}})
+
+    with pytest.raises(ValidationFailed) as refused:
+        await laboratory.models.deploy(caller, model_id, draft)
+
+    assert field_of(refused.value) == "auto_scaling.min_replicas"
+
+
+async def test_deploying_again_keeps_the_address(laboratory: Laboratory) -> None:
+    """A second deploy changes the deployment that there is."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    first = await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+
+    second = await laboratory.models.deploy(caller, model_id, DeploymentDraft(replicas=2))
+
+    assert (first.id, first.endpoint) == (second.id, second.endpoint)
+    assert laboratory.replicas.closed == [first.id, first.id]
+    assert (await laboratory.models.deployments(caller, Page())).total == 1
+
+
+async def test_model_that_is_not_deployed_says_how(laboratory: Laboratory) -> None:
+    """Asking a model that is only trained answers with the request that deploys it."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+
+    with pytest.raises(Conflict, match=f"POST /v1/models/{model_id}/deploy"):
+        await laboratory.models.predict(caller, model_id, QUESTION)
+
+
+async def test_retired_is_for_good(laboratory: Laboratory) -> None:
+    """A retired model closes its replicas and refuses to be asked or deployed; retiring again is fine."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    deployment = await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+
+    retired = await laboratory.models.retire(caller, model_id)
+    again = await laboratory.models.retire(caller, model_id)
+
+    assert retired.status == again.status == ModelStatus.RETIRED
+    assert deployment.id in laboratory.replicas.closed
+    assert (await laboratory.models.deployment(caller, deployment.id)).status == "retired"
+    with pytest.raises(Gone):
+        await laboratory.models.predict(caller, model_id, QUESTION)
+    with pytest.raises(Gone):
+        await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+
+
+async def test_artifact_that_cannot_be_opened(laboratory: Laboratory) -> None:
+    """A deployment whose replica does not start has failed, with the reason; the model is as before."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    laboratory.replicas.refusal = ArtifactCorrupt("The artifact cannot be read.")
+
+    deployment = await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+
+    assert (deployment.status, deployment.config["reason"]) == ("failed", "The artifact cannot be read.")
+    assert (await laboratory.models.get(caller, model_id)).status == ModelStatus.TRAINED
+    with pytest.raises(Conflict):
+        await laboratory.models.predict(caller, model_id, QUESTION)
+
+
+async def test_wrong_inputs_are_named(laboratory: Laboratory) -> None:
+    """Each input of a wrong length is named by its index."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+
+    with pytest.raises(ValidationFailed) as refused:
+        await laboratory.models.predict(caller, model_id, PredictDraft(inputs=[[1.0] * 4, [1.0], [1.0] * 5]))
+
+    assert [row["field"] for row in refused.value.details["errors"]] == ["inputs[1]", "inputs[2]"]
+    assert laboratory.replicas.asked == []
+
+
+async def test_predictions_are_paid_for(database: Database, settings: Settings, clock: SteppingClock) -> None:
+    """A prediction that costs is in the ledger when it is answered."""
+    dear = Settings(data_dir=settings.data_dir, database=settings.database, backends={"native": {"per_circuit": 0.01}})
+    laboratory = Laboratory(database, dear, clock)
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+
+    prediction = await laboratory.models.predict(caller, model_id, QUESTION)
+
+    charge = await CostEventRow.get(event_type="prediction")
+    assert prediction.cost == charge.amount == 20_000
+    assert (charge.model_id, charge.circuits) == (model_id, 2)
+    await laboratory.close()
+
+
+async def test_free_predictions_are_metered_together(laboratory: Laboratory) -> None:
+    """Predictions that cost nothing are counted too, in one row, at the latest when the server stops."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+
+    for _ in range(3):
+        assert (await laboratory.models.predict(caller, model_id, QUESTION)).cost == 0
+    await laboratory.models.close()
+
+    metered = await CostEventRow.get(event_type="prediction")
+    assert (metered.amount, metered.circuits) == (0, 6)
+
+
+async def test_deployed_models_open_again(laboratory: Laboratory) -> None:
+    """After a restart what was deployed gets its replicas back, and a question meanwhile waits for them."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    deployment = await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    retired_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, retired_id, DeploymentDraft())
+    await laboratory.models.retire(caller, retired_id)
+    replicas = ScriptedReplicas()
+    restarted = Models(
+        laboratory.database, laboratory.blobs, replicas, laboratory.backends, laboratory.costs, laboratory.clock,
+        laboratory.settings,
+    )  # fmt: skip
+
+    await restarted.reopen()
+    prediction = await restarted.predict(caller, model_id, QUESTION)
+
+    assert list(replicas.opened) == [deployment.id]
+    assert len(prediction.predictions) == 2
+    await restarted.close()
+
+
+async def test_other_organizations_see_nothing(laboratory: Laboratory) -> None:
+    """Models and deployments of another organization are absent, whatever is asked of them."""
+    ada, bob = await laboratory.caller(), await laboratory.caller(Role.OWNER)
+    model_id = await laboratory.trained_model(ada)
+    deployment = await laboratory.models.deploy(ada, model_id, DeploymentDraft())
+
+    for attempt in (
+        laboratory.models.get(bob, model_id),
+        laboratory.models.deploy(bob, model_id, DeploymentDraft()),
+        laboratory.models.predict(bob, model_id, QUESTION),
+        laboratory.models.retire(bob, model_id),
+        laboratory.models.deployment(bob, deployment.id),
+    ):
+        with pytest.raises(NotFound):
+            await attempt
+    assert (await laboratory.models.listed(bob, Page())).total == 0
+    assert (await laboratory.models.deployments(bob, Page())).total == 0
+
+
+async def test_viewers_ask_and_do_not_deploy(laboratory: Laboratory) -> None:
+    """A viewer may predict; deploying and retiring need more."""
+    ada = await laboratory.caller()
+    viewer = await laboratory.caller(Role.VIEWER, of=ada)
+    model_id = await laboratory.trained_model(ada)
+    await laboratory.models.deploy(ada, model_id, DeploymentDraft())
+
+    assert (await laboratory.models.predict(viewer, model_id, QUESTION)).predictions
+    with pytest.raises(Forbidden):
+        await laboratory.models.deploy(viewer, model_id, DeploymentDraft())
+    with pytest.raises(Forbidden):
+        await laboratory.models.retire(viewer, model_id)
+
+
+async def test_lists_filter_and_sort(laboratory: Laboratory) -> None:
+    """Models are listed by status, in the order asked for; an unknown order is refused."""
+    caller = await laboratory.caller()
+    first, second = [await laboratory.trained_model(caller) for _ in range(2)]
+    await laboratory.models.deploy(caller, second, DeploymentDraft())
+
+    by_version = await laboratory.models.listed(caller, Page(), sort="version")
+    deployed = await laboratory.models.listed(caller, Page(), ModelStatus.DEPLOYED)
+
+    assert [model.id for model in by_version.items] == [first, second]
+    assert [model.id for model in deployed.items] == [second]
+    with pytest.raises(ValidationFailed):
+        await laboratory.models.listed(caller, Page(sort="password"))
+
+
+async def test_retiring_while_it_opens(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is retired while its replica starts does not become deployed afterwards."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: object) -> int:
+        begun.set()
+        await go_on.wait()
+        return 1
+
+    monkeypatch.setattr(laboratory.replicas, "open", slow)
+    deploying = asyncio.create_task(laboratory.models.deploy(caller, model_id, DeploymentDraft()))
+    await begun.wait()
+    await laboratory.models.retire(caller, model_id)
+    go_on.set()
+
+    assert (await deploying).status == "retired"
+    assert (await laboratory.models.get(caller, model_id)).status == ModelStatus.RETIRED
