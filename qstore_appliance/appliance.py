@@ -1,0 +1,287 @@
+"""
+The composition root: everything there is, opened in order, closed in reverse, for the server, the command line and tests.
+
+Nothing below this file looks for its collaborators; they are handed over here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from qstore_appliance.blobs import FileBlobs
+from qstore_appliance.database.blobs import DatabaseBlobs
+from qstore_appliance.database.connection import Database
+from qstore_appliance.domain.ports import Clock
+from qstore_appliance.errors import ConfigurationInvalid, DataDirectoryInUse, QStoreError
+from qstore_appliance.events.memory import MemoryEvents
+from qstore_appliance.events.redis import RedisEvents
+from qstore_appliance.limits.memory import MemoryBucket
+from qstore_appliance.limits.redis import RedisBucket
+from qstore_appliance.services.accounts import Accounts
+from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.circuits import Circuits
+from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.datasets import Datasets
+from qstore_appliance.services.idempotency import Idempotency
+from qstore_appliance.services.jobs import Jobs
+from qstore_appliance.services.models import Models
+from qstore_appliance.services.passwords import Passwords
+from qstore_appliance.services.runs import Runs
+from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.settings import Settings
+from qstore_appliance.work import children
+from qstore_appliance.work.calculator import Calculator
+from qstore_appliance.work.consumer import Slots
+from qstore_appliance.work.portal import Portal
+from qstore_appliance.work.queue import HueyQueue
+from qstore_appliance.work.replicas import PredictorReplicas
+from qstore_appliance.work.schedule import Reaper
+from qstore_appliance.work.training import Trainer
+
+log = structlog.get_logger(__name__)
+
+#: A part that does not answer a ping in this time is taken to be away.
+PING_SECONDS = 1.5
+#: The server answers its first requests before the engine is loaded beside it.
+PRELOAD_AFTER_SECONDS = 0.3
+
+Ping = Callable[[], Awaitable[object]]
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class Appliance:
+    """Everything that is open. Made by `Appliance.open`."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, database: Database, blobs: FileBlobs | DatabaseBlobs, secret: bytes
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.database = database
+        self.blobs = blobs
+        url = settings.queue.url
+        self.events: MemoryEvents | RedisEvents = RedisEvents(url) if url else MemoryEvents()
+        self.bucket: RedisBucket | MemoryBucket = RedisBucket(url) if url else MemoryBucket()
+        self.queue = HueyQueue(settings)
+        self.calculator = Calculator(2)
+        self.probes = Calculator(1, keep=False, nice=10)
+        self.replicas = PredictorReplicas(settings.predictions.replicas, settings.predictions.deadline_seconds)
+
+        self.passwords = Passwords()
+        self.accounts = Accounts(database, clock, self.passwords, settings)
+        self.sessions = Sessions(database, clock, self.accounts, settings, secret)
+        self.circuits = Circuits(database, clock)
+        self.datasets = Datasets(database, blobs, self.calculator, clock, settings)
+        self.idempotency = Idempotency(database, clock)
+        self.costs = Costs(database, clock)
+        self.backends = Backends(self.probes, settings, clock, self.costs)
+        self.runs = Runs(database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
+        self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
+        self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings)
+        self._pings: dict[str, Ping] = {"database": database.ping, "queue": self.queue.ping, "events": self.events.ping}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: Settings, *, work: bool = True, clock: Clock | None = None
+    ) -> AsyncIterator[Appliance]:
+        """
+        Open everything, in order.
+
+        Args:
+            work: Also take jobs, probe backends and serve models. Command-line verbs on an idle data directory do not.
+            clock: The system's, unless a test brings its own.
+
+        Raises:
+            DataDirectoryInUse: Naming the process, host and address that have it.
+            ConfigurationInvalid: The data directory cannot be used, or what lies in it.
+        """
+        clock = clock or SystemClock()
+        async with AsyncExitStack() as stack:
+            _make_directory(settings)
+            stack.enter_context(_locked(settings))
+            secret = _secret(settings.secret_file)
+            database = await Database.open(settings)
+            stack.push_async_callback(database.close)
+            await database.migrate()
+            blobs = _blobs(settings, database)
+            appliance = cls(settings, clock, database, blobs, secret)
+            stack.callback(appliance.passwords.close)
+            stack.push_async_callback(appliance.bucket.close)
+            stack.push_async_callback(appliance.events.close)
+            stack.push_async_callback(appliance.queue.close)
+            stack.push_async_callback(appliance.calculator.close)
+            stack.push_async_callback(appliance.probes.close)
+            stack.push_async_callback(appliance.replicas.close)
+            stack.push_async_callback(appliance.models.close)
+            stack.push_async_callback(appliance.backends.close)
+            if work:
+                await appliance._start_work(stack)
+            yield appliance
+
+    async def ping(self) -> dict[str, str | None]:
+        """Every part by name: None where it answers, else a sentence that says what is wrong."""
+        names = list(self._pings)
+        found = await asyncio.gather(*(self._pinged(self._pings[name]) for name in names))
+        return dict(zip(names, found, strict=True))
+
+    async def _pinged(self, ping: Ping) -> str | None:
+        try:
+            await asyncio.wait_for(ping(), PING_SECONDS)
+        except TimeoutError:
+            return f"does not answer within {PING_SECONDS:g} s"
+        except QStoreError as error:
+            return error.message
+        except OSError as error:
+            return str(error)
+        return None
+
+    async def _start_work(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        if not settings.queue.url:
+            await self.idempotency.reopen()
+        directory = _directory_id(settings)
+        loop = asyncio.get_running_loop()
+        portal = Portal(loop)
+        reaper = Reaper(self.runs, self.queue, directory=directory)
+        # With several machines a cancel comes through the row; with one it comes through `queue.stop`, at once.
+        heartbeat = 1.0 if settings.queue.url else settings.jobs.lease_seconds / 3
+        trainer = Trainer(
+            self.runs,
+            portal,
+            self.queue,
+            owner=f"{directory}:{socket.gethostname()[:40]}:{os.getpid()}",
+            heartbeat=heartbeat,
+            changed=lambda: portal.post(reaper.tell),
+        )
+        self.queue.run = trainer.run
+        slots = Slots(self.queue, settings.jobs.slots)
+
+        async def stop_slots() -> None:
+            trainer.stopping.set()
+            await slots.close()
+            await portal.close()
+
+        await reaper.start()
+        await self.models.reopen()
+        slots.start()
+        stack.push_async_callback(stop_slots)
+        stack.push_async_callback(reaper.close)
+        warming = asyncio.create_task(self._warm_up(), name="appliance.warm_up")
+        stack.push_async_callback(_cancelled, warming)
+        self._pings["slots"] = slots.ping
+
+    async def _warm_up(self) -> None:
+        """Load the engine beside the server, then see which backends work."""
+        await asyncio.sleep(PRELOAD_AFTER_SECONDS)
+        children.preload()
+        await self.backends.start()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _make_directory(settings: Settings) -> None:
+    directory = settings.data_dir
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationInvalid(f"{directory}: cannot be made ({error.strerror})") from error
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigurationInvalid(f"{directory}: cannot be written to")
+
+
+@contextlib.contextmanager
+def _locked(settings: Settings) -> Iterator[None]:
+    """Hold the data directory's lock; the system frees it with the process, however that ends."""
+    file = settings.lock_file
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigurationInvalid(f"{file}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _in_use(settings, descriptor) from error
+        holder = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "address": settings.address,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        yield
+    finally:
+        # Nobody who comes in between shall read of us in a lock that is free.
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _in_use(settings: Settings, descriptor: int) -> DataDirectoryInUse:
+    holder: dict[str, object] = {}
+    for _ in range(10):
+        with contextlib.suppress(ValueError):
+            holder = json.loads(os.pread(descriptor, 4096, 0) or b"{}")
+        if holder:
+            break
+        # The holder has locked the file and is just about to write who it is.
+        time.sleep(0.02)
+    return DataDirectoryInUse(
+        f"{settings.data_dir} is in use by another server: process {holder.get('pid', 'unknown')} on "
+        f"{holder.get('host', 'an unknown host')}, at {holder.get('address', 'an unknown address')}.",
+        details=holder,
+    )
+
+
+def _secret(file: Path) -> bytes:
+    """The installation's secret, made at the first start. Whoever can read it can sign in as anybody."""
+    try:
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as writing:
+                writing.write(secrets.token_bytes(32))
+                writing.flush()
+                os.fsync(writing.fileno())
+        content = file.read_bytes()
+        mode = file.stat().st_mode & 0o077
+    except OSError as error:
+        raise ConfigurationInvalid(f"{file}: cannot be read ({error.strerror})") from error
+    if mode:
+        raise ConfigurationInvalid(f"{file} can be read by others; run: chmod 600 {file}")
+    if len(content) < 32:
+        raise ConfigurationInvalid(f"{file} is damaged; remove it, and everybody signs in again")
+    return content
+
+
+def _blobs(settings: Settings, database: Database) -> FileBlobs | DatabaseBlobs:
+    if settings.is_postgres:
+        return DatabaseBlobs(database, settings.data_dir / "blob-cache")
+    return FileBlobs(settings.blob_dir)
+
+
+def _directory_id(settings: Settings) -> str:
+    """The same for every server of this data directory on this machine, and for no other."""
+    place = f"{socket.gethostname()}:{os.path.realpath(settings.data_dir)}"
+    return hashlib.sha256(place.encode()).hexdigest()[:16]

@@ -1,0 +1,68 @@
+"""
+What the forkserver imports before it forks anything: the engine, with its kernels compiled and run once.
+
+Imported anywhere else it does nothing. Each step that fails is printed and skipped: a child then meets the same fault
+itself, and reports it as an error of its own job.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from functools import partial
+
+#: Only imported, never used before the fork: threads of OpenMP that the parent had started would hang its children.
+MODULES = (
+    "qstore_appliance.work.children",
+    "qstore_appliance.work.targets",
+    "qstore_appliance.engine.discovery",
+    "qstore_appliance.engine.training",
+    "qstore_appliance.engine.predictor",
+    "sklearn.datasets",
+    "sklearn.linear_model",
+)
+
+
+def prepare() -> None:
+    """Turn this process into a good parent of engine processes."""
+    # Ctrl-C reaches the whole process group of a terminal; only the server decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    from qstore_appliance.work import survival
+
+    survival.die_with_parent()
+    # Where the server happens to have been started must not decide what `import numba` means.
+    sys.path[:] = [entry for entry in sys.path if entry]
+
+    from qstore_appliance.engine import kernel_cache
+
+    _attempt(kernel_cache.prepare_environment)
+    for name in MODULES:
+        _attempt(partial(importlib.import_module, name))
+    _attempt(warm)
+    gc.collect()
+    # What is here now stays for good: collections in children shall not touch, and so copy, its pages.
+    gc.freeze()
+
+
+def warm() -> None:
+    """Run the kernels of the native backend once, so that no child waits for them to be loaded."""
+    discovery = importlib.import_module("qstore_appliance.engine.discovery")
+    discovery.load("native", {}).probe()
+
+
+def _attempt(step: Callable[[], object]) -> None:
+    try:
+        step()
+    except Exception:
+        traceback.print_exc()
+
+
+if "multiprocessing.forkserver" in " ".join(sys.orig_argv) and os.environ.get("QSTORE_PRELOAD") == "1":
+    prepare()

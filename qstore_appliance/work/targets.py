@@ -1,0 +1,142 @@
+"""
+What runs inside the children: train a job, calculate, predict. Each function owns one end of a pipe.
+
+Nothing here knows the database, the loop or the queue: a child yields values, the server writes them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import sys
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from qstore_appliance.errors import Cancelled, QStoreError
+from qstore_appliance.work import wire
+
+#: Seconds between two looks at the pipe, and between two signs of life.
+LOOK_SECONDS = 0.05
+BEAT_SECONDS = 1.0
+#: Packages whose functions a calculation may name.
+CALLABLE = ("qstore_appliance.engine.", "qstore_backends.")
+
+
+class StopFlag:
+    """`should_stop` of a training: cheap enough to ask at every batch; tells the server that the child is not stuck."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._asked = False
+        self._look = self._beat = time.monotonic()
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if self._asked or now < self._look:
+            return self._asked
+        self._look = now + LOOK_SECONDS
+        if self._pipe.poll(0):
+            self._pipe.recv_bytes()
+            self._asked = True
+        elif now >= self._beat:
+            self._beat = now + BEAT_SECONDS
+            self._pipe.send_bytes(wire.pack("alive"))
+        return self._asked
+
+
+def train(pipe: Connection) -> None:
+    """One plan in; epoch reports out, then the trained model, or how it ended instead."""
+    content = pipe.recv_bytes()
+    try:
+        from qstore_appliance.engine import artifact
+        from qstore_appliance.engine.plan import Plan
+        from qstore_appliance.engine.training import Training
+
+        training = Training(msgspec.msgpack.decode(content, type=Plan))
+        for report in training.epochs(StopFlag(pipe)):
+            pipe.send_bytes(wire.pack("epoch", report))
+        trained = training.finish()
+        model = artifact.read(trained.artifact)
+        inputs = {
+            "n_features": model.features.n_inputs,
+            "feature_names": list(model.feature_names),
+            "classes": list(model.classes),
+        }
+        last = wire.pack("trained", {"trained": trained, "inputs": inputs})
+    except Cancelled:
+        last = wire.pack("stopped")
+    except (BrokenPipeError, EOFError):
+        raise
+    except Exception as error:
+        last = wire.pack("error", _fault(error))
+    pipe.send_bytes(last)
+
+
+def calculate(pipe: Connection) -> None:
+    """`(function, args, kwargs)` in, its value or error out, until the server hangs up."""
+    while True:
+        function, args, kwargs = pickle.loads(pipe.recv_bytes())  # noqa: S301 - the server's own words
+        try:
+            answer = wire.pack("value", wire.dump_value(_named(function)(*args, **kwargs)))
+        except (SystemExit, Exception) as error:
+            answer = wire.pack("error", _fault(error))
+        pipe.send_bytes(answer)
+
+
+def predict(pipe: Connection) -> None:
+    """A model's artifact in; then inputs in, answers out, until the server hangs up."""
+    opening = msgspec.msgpack.decode(pipe.recv_bytes())
+    try:
+        from qstore_appliance.engine.predictor import Predictor
+
+        predictor = Predictor(Path(opening["artifact"]).read_bytes(), opening["options"])
+        pipe.send_bytes(wire.pack("ready", {"n_inputs": predictor.n_inputs, "classes": list(predictor.classes)}))
+    except Exception as error:
+        pipe.send_bytes(wire.pack("error", _fault(error)))
+        return
+    while True:
+        question = msgspec.msgpack.decode(pipe.recv_bytes())
+        try:
+            answer = wire.pack("answer", _predict(predictor, question))
+        except Exception as error:
+            answer = wire.pack("error", _fault(error))
+        pipe.send_bytes(answer)
+
+
+def _predict(predictor: Any, question: dict[str, Any]) -> dict[str, Any]:
+    found = predictor.predict(
+        question["inputs"],
+        shots=question["shots"],
+        backend=question["backend"],
+        seed=question["seed"],
+    )
+    return {
+        "labels": [str(label) for label in found.labels],
+        "class_indices": [int(index) for index in found.class_indices],
+        "probabilities": found.probabilities.tolist(),
+        "duration_ms": float(found.duration_ms),
+        "circuits": int(found.circuits),
+        "shots": int(found.shots),
+        "backend": question["backend"],
+    }
+
+
+def _named(function: str) -> Any:
+    module, _, name = function.partition(":")
+    if not module.startswith(CALLABLE) or not name.isidentifier():
+        raise QStoreError(f"{function} is not a function of the engine.")
+    return getattr(importlib.import_module(module), name)
+
+
+def _fault(error: BaseException) -> wire.Fault:
+    if isinstance(error, (QStoreError, MemoryError)):
+        return wire.fault(error)
+    trace = traceback.format_exc(limit=-20)
+    print(f"child {os.getpid()}: {trace}", file=sys.stderr, flush=True)
+    return wire.fault(error, trace)

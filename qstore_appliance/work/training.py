@@ -1,0 +1,246 @@
+"""
+One slot's work for one job: a child trains, this thread listens, the loop writes.
+
+The child knows nothing of leases. This thread keeps the lease, hands every report to the loop, passes the wish to stop
+on, and kills what does not stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from qstore_appliance.domain.jobs import Lease
+from qstore_appliance.engine.plan import EpochReport, Plan, Trained
+from qstore_appliance.errors import (
+    BudgetExceeded,
+    QStoreError,
+    StorageFull,
+    Unavailable,
+    WorkerCrash,
+    WorkerOutOfMemory,
+)
+from qstore_appliance.services.endings import LeaseLost
+from qstore_appliance.services.machine import memory_available, out_of_memory_kills
+from qstore_appliance.services.runs import Runs
+from qstore_appliance.work import children, wire
+from qstore_appliance.work.portal import Portal, PortalClosed
+from qstore_appliance.work.queue import HueyQueue
+
+log = structlog.get_logger(__name__)
+
+#: From the wish to stop to the kill: less than the two seconds that a cancel may take.
+STOP_SECONDS = 1.2
+#: How long a look into the pipe takes where nothing comes.
+LOOK_SECONDS = 0.1
+#: A child that shows no sign of life between two batches for so long hangs.
+SILENT_SECONDS = 1_800.0
+#: The database is away or full: tried again after so long, at first and at the most.
+RETRY_SECONDS = (0.5, 5.0)
+
+
+class _Result(msgspec.Struct):
+    trained: Trained
+    inputs: dict[str, Any]
+
+
+class Trainer:
+    """
+    Runs jobs in children, one for each call of `run`; slots call it from their threads.
+
+    Args:
+        owner: What stands in the lease.
+        heartbeat: Seconds between two renewals of the lease.
+        changed: Called in the slot's thread when a job has ended or was given back: others may run now.
+    """
+
+    def __init__(
+        self,
+        runs: Runs,
+        portal: Portal,
+        queue: HueyQueue,
+        *,
+        owner: str,
+        heartbeat: float,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.runs = runs
+        self.portal = portal
+        self.queue = queue
+        self.owner = owner
+        self.heartbeat = heartbeat
+        self.changed = changed
+        #: Set when the server stops: jobs are given back at their last checkpoint.
+        self.stopping = threading.Event()
+
+    def run(self, job_id: str) -> None:
+        """Take the job if it can be taken, and see it through."""
+        if self.stopping.is_set():
+            return
+        try:
+            taken = self.portal.call(self.runs.begin, job_id, self.owner)
+            if taken is None:
+                return
+            with structlog.contextvars.bound_contextvars(job_id=job_id):
+                _Run(self, *taken).see_through()
+        except PortalClosed:
+            log.info("training.left", job_id=job_id)
+        except (Unavailable, StorageFull) as error:
+            # The row still says queued, or its lease runs out: the reaper comes back to it.
+            log.warning("training.not_begun", job_id=job_id, error=error.message)
+        finally:
+            self.changed()
+
+
+class _Run:
+    """A child, its lease, and what has to be said about it."""
+
+    def __init__(self, trainer: Trainer, lease: Lease, plan: Plan) -> None:
+        self._trainer = trainer
+        self._lease = lease
+        self._plan = plan
+        self._cancel = threading.Event()
+        self._stop_sent: float | None = None
+        self._beat = time.monotonic() + trainer.heartbeat
+        self._alive = time.monotonic()
+
+    def see_through(self) -> None:
+        queue = self._trainer.queue
+        queue.running(self._lease.job_id, self._cancel.set)
+        kills = out_of_memory_kills()
+        started = time.monotonic()
+        child: children.Child | None = None
+        try:
+            child = children.start("train", nice=5, memory_bytes=memory_available())
+            child.send(msgspec.msgpack.encode(self._plan))
+            log.info("training.child_started", pid=child.pid, seconds=round(time.monotonic() - started, 3))
+            self._listen(child)
+        except LeaseLost:
+            log.warning("training.lease_lost")
+        except WorkerCrash as error:
+            exit_code = child.exit_code if child is not None else None
+            self._mourn(error, exit_code, out_of_memory_kills() > kills)
+        finally:
+            queue.running(self._lease.job_id, None)
+            if child is not None:
+                child.close()
+
+    # Listening ---------------------------------------------------------------------------------------------------
+
+    def _listen(self, child: children.Child) -> None:
+        while True:
+            if self._wants_to_stop() and self._stop(child):
+                return
+            if not child.poll(LOOK_SECONDS):
+                if time.monotonic() - self._alive > SILENT_SECONDS:
+                    child.kill()
+                    raise WorkerCrash(f"The worker process showed no sign of life for {SILENT_SECONDS / 60:g} minutes.")
+                continue
+            if self._take(child):
+                return
+
+    def _take(self, child: children.Child) -> bool:
+        """Receive what is there; whether the run is over."""
+        message = wire.unpack(child.receive())
+        reports: list[EpochReport] = []
+        while message.kind == "epoch":
+            reports.append(wire.body(message, EpochReport))
+            if len(reports) >= 100 or not child.poll(0):
+                break
+            message = wire.unpack(child.receive())
+        self._alive = time.monotonic()
+        if reports:
+            try:
+                self._write(self._trainer.runs.record_epochs, self._lease, reports)
+            except BudgetExceeded as error:
+                child.kill()
+                self._write(self._trainer.runs.fail, self._lease, error)
+                return True
+            if message.kind == "epoch":
+                return False
+        if message.kind == "trained":
+            result = wire.body(message, _Result)
+            model_id = self._write(self._trainer.runs.complete, self._lease, result.trained, result.inputs)
+            log.info("training.completed", model_id=model_id)
+            return True
+        if message.kind == "error":
+            fault = wire.body(message, wire.Fault)
+            log.warning("training.failed", code=fault.code, error=fault.message, trace=fault.trace or None)
+            self._write(self._trainer.runs.fail, self._lease, wire.error_of(fault))
+            return True
+        if message.kind == "stopped":
+            self._stopped()
+            return True
+        return False
+
+    # Stopping ----------------------------------------------------------------------------------------------------
+
+    def _wants_to_stop(self) -> bool:
+        """Keep the lease, and hear from it whether somebody on another machine has cancelled."""
+        if self._cancel.is_set() or self._trainer.stopping.is_set():
+            return True
+        now = time.monotonic()
+        if now < self._beat:
+            return False
+        self._beat = now + self._trainer.heartbeat
+        try:
+            if not self._trainer.portal.call(self._trainer.runs.heartbeat, self._lease):
+                if not self._trainer.portal.call(self._trainer.runs.cancel_requested, self._lease):
+                    raise LeaseLost
+                self._cancel.set()
+        except (Unavailable, StorageFull) as error:
+            log.warning("training.no_heartbeat", error=error.message)
+        return self._cancel.is_set()
+
+    def _stop(self, child: children.Child) -> bool:
+        """Ask the child to stop, or end it where it was asked long enough ago; whether that is done."""
+        now = time.monotonic()
+        if self._stop_sent is None:
+            self._stop_sent = now
+            with contextlib.suppress(WorkerCrash):
+                child.send(b"stop")
+            return False
+        if now - self._stop_sent < STOP_SECONDS:
+            return False
+        child.kill()
+        self._stopped()
+        return True
+
+    def _stopped(self) -> None:
+        if self._cancel.is_set() or not self._trainer.stopping.is_set():
+            self._write(self._trainer.runs.cancelled, self._lease)
+        else:
+            self._write(self._trainer.runs.release, self._lease)
+
+    def _mourn(self, error: WorkerCrash, exit_code: int | None, out_of_memory: bool) -> None:
+        """The child is gone without a last word."""
+        with contextlib.suppress(LeaseLost):
+            if self._cancel.is_set() or self._trainer.stopping.is_set():
+                self._stopped()
+            elif exit_code == -15:
+                # Somebody ends processes in an orderly way, the whole server perhaps: not the job's fault.
+                self._write(self._trainer.runs.release, self._lease, "Its worker process was told to end; it goes on.")
+            else:
+                found: QStoreError = error
+                if out_of_memory and exit_code == -9:
+                    found = WorkerOutOfMemory("The worker process was ended because memory ran out.")
+                log.warning("training.child_died", exit_code=exit_code, error=found.message)
+                self._write(self._trainer.runs.died, self._lease, found)
+
+    def _write(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Until it is written: a database that is away or full makes the child wait, not fail."""
+        wait = RETRY_SECONDS[0]
+        while True:
+            try:
+                return self._trainer.portal.call(function, *args)
+            except (Unavailable, StorageFull) as error:
+                log.warning("training.not_written", error=error.message)
+                if self._trainer.stopping.wait(wait):
+                    raise PortalClosed from error
+                wait = min(wait * 2, RETRY_SECONDS[1])

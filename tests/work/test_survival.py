@@ -1,0 +1,82 @@
+"""Killed servers: nothing of them goes on computing, and the next one goes on where they were."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from qstore_appliance.appliance import Appliance
+from qstore_appliance.domain.jobs import Status
+from qstore_appliance.domain.models import PredictDraft
+from qstore_appliance.settings import Settings
+from tests.work.bench import Bench, children_of
+from tests.work.processes import descendants, exists, seconds_until_gone, victim
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+
+
+async def test_killed_server_takes_everything_along_and_its_successor_goes_on(tmp_path: Path) -> None:
+    """
+    After SIGKILL every process of a server is gone within a second, one that is stopped too; a new server trains the
+    same job on within five seconds of its opening, repeating nothing, and its deployed model answers.
+    """
+    with victim(tmp_path / "data") as (server, said):
+        below = descendants(server.pid)
+        assert set(said["children"]) <= below
+        assert len(said["children"]) == 3
+        # A stopped process cannot watch a pipe: only the kernel can end it.
+        os.kill(said["children"][0], signal.SIGSTOP)
+        server.kill()
+        seconds = seconds_until_gone(below)
+    print(f"children gone {seconds * 1e3:.0f} ms after the kill")
+    assert seconds < 1.0
+
+    async with Appliance.open(Settings(data_dir=tmp_path / "data")) as appliance:
+        opened = time.monotonic()
+        bench = await Bench.at(appliance)
+        before = await bench.job(said["job_id"])
+        after = await bench.trained(said["job_id"], before.progress.current_epoch + 1, seconds=20)
+        print(f"job goes on {time.monotonic() - opened:.2f} s after the opening, forkserver cold or warm")
+        answer = await appliance.models.predict(
+            bench.caller, said["model_id"], PredictDraft(inputs=[[5.1, 3.5, 1.4, 0.2]])
+        )
+        await appliance.jobs.cancel(bench.caller, said["job_id"])
+
+    assert after.status == Status.RUNNING
+    assert len(after.metrics["loss_history"]) == after.progress.current_epoch
+    assert answer.predictions[0].label in {"setosa", "versicolor", "virginica"}
+
+
+async def test_ctrl_c_in_the_terminal_spares_the_children(tmp_path: Path) -> None:
+    """SIGINT to every process of a server, as a terminal sends it, ends no child and not the forkserver."""
+    with victim(tmp_path / "data") as (server, said):
+        below = descendants(server.pid)
+
+        for pid in below:
+            os.kill(pid, signal.SIGINT)
+        time.sleep(0.5)
+
+        assert all(exists(pid) for pid in below)
+        assert set(said["children"]) <= below
+
+
+async def test_orphans_of_a_killed_forkserver_die_too(tmp_path: Path) -> None:
+    """Where the forkserver itself is killed its children end, and the server starts another and goes on."""
+    async with Appliance.open(Settings(data_dir=tmp_path / "data")) as appliance:
+        bench = await Bench.at(appliance)
+        await appliance.backends.probed()
+        await appliance.calculator.call("qstore_appliance.engine.discovery:names")
+        [child] = children_of("calculate")
+        parent = int(Path(f"/proc/{child}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
+
+        os.kill(parent, signal.SIGKILL)
+        seconds = seconds_until_gone({child})
+        names = await appliance.calculator.call("qstore_appliance.engine.discovery:names")
+
+        assert seconds < 1.0
+        assert "native" in names
+        assert (await bench.ended(await bench.submit())).status == Status.COMPLETED
