@@ -1,0 +1,304 @@
+"""
+What comes in: bodies against their drafts, query strings against what a route takes.
+
+JSON is read strictly, once, here: UTF-8 without a byte order mark, no NaN or Infinity, no key twice, no lone
+surrogates or NUL, at most 64 levels, integers of at most 64 bits. pydantic judges the rest and names every fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Collection
+from typing import Any, NoReturn, TypeVar, cast
+
+import pydantic
+from sanic import Request
+from sanic.http import Http
+
+from qstore_appliance.domain.listing import MAX_LIMIT, Page
+from qstore_appliance.errors import (
+    Malformed,
+    QStoreError,
+    TooLarge,
+    Unavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+
+DraftType = TypeVar("DraftType", bound=pydantic.BaseModel)
+
+MAX_DEPTH = 64
+#: Faults named in one answer.
+MAX_ERRORS = 100
+#: A body that takes longer to arrive is not waited for.
+BODY_SECONDS = 30
+#: What is read of a body that is refused, and for how long.
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 16_000_000
+MAX_OFFSET = 2**31 - 1
+_WHOLE = re.compile(r"[0-9]{1,10}")
+
+
+async def receive(request: Request, limit: int) -> None:
+    """
+    Read the whole body into `request.body`.
+
+    Raises:
+        TooLarge: It is, or says that it is, larger than `limit` bytes.
+        Unavailable: It did not arrive in time.
+    """
+    stream = cast(Http | None, request.stream)
+    if stream is None or not stream.request_body:
+        return
+    if (stream.request_bytes_left or 0) > limit:
+        await refuse(stream, limit)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in stream:
+                size += len(part)
+                if size > limit:
+                    break
+                parts.append(part)
+    except TimeoutError:
+        raise Unavailable(f"The body did not arrive within {BODY_SECONDS} seconds.") from None
+    if size > limit:
+        await refuse(stream, limit)
+    request.body = b"".join(parts)
+
+
+async def refuse(stream: Http, limit: int, noun: str = "body") -> NoReturn:
+    """
+    Say that a body is too large, in a way that arrives: a client that is still sending reads no answer, so what it sends
+    is thrown away for a moment first.
+
+    Raises:
+        TooLarge: Always.
+    """
+    if not stream.expecting_continue:
+        thrown = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                async for part in stream:
+                    thrown += len(part)
+                    if thrown > LINGER_BYTES:
+                        break
+    raise TooLarge(f"The {noun} is larger than {limit} bytes.", details={"limit": limit})
+
+
+def body(request: Request, draft: type[DraftType]) -> DraftType:
+    """
+    The body as a draft.
+
+    Raises:
+        UnsupportedMediaType: Another content type than JSON.
+        Malformed: Not readable JSON.
+        ValidationFailed: Every fault with its place, such as `gates[3].targets`.
+    """
+    return validated(draft, document(request))
+
+
+def document(request: Request) -> Any:
+    """The body as plain Python values (see the module's words on what is refused)."""
+    media, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.partition("charset=")[2].strip(' "').lower()
+    if media.strip().lower() != "application/json" or charset not in ("", "utf-8", "utf8"):
+        raise UnsupportedMediaType("Send application/json in UTF-8.")
+    return parsed(request.body)
+
+
+def parsed(content: bytes) -> Any:
+    """
+    Raises:
+        Malformed: Not JSON, or not in UTF-8.
+        ValidationFailed: JSON of a kind that is refused.
+    """
+    try:
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique)
+    except QStoreError:
+        raise
+    except UnicodeDecodeError:
+        raise Malformed("The body is not UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise Malformed(f"The body is not JSON: {error.msg} at character {error.pos}.") from None
+    except RecursionError:
+        raise Malformed(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
+    except ValueError:
+        # Python refuses integers of thousands of digits before it makes them.
+        raise ValidationFailed.field("body", "holds an integer of too many digits") from None
+    _inspect(value, suspicious=b"\\u" in content)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise Malformed(f"The key {key[:60]!r} is there twice in one object.")
+            seen.add(key)
+    return value
+
+
+def _inspect(value: Any, *, suspicious: bool) -> None:
+    """Depth, NaN and infinities (1e400 too), integers that do not fit; where an escape may hide one, bad characters."""
+    waiting: list[tuple[Any, str, int]] = [(value, "", 1)]
+    while waiting:
+        item, path, depth = waiting.pop()
+        kind = type(item)
+        if kind is dict or kind is list:
+            if depth > MAX_DEPTH:
+                raise Malformed(f"The body is nested deeper than {MAX_DEPTH} levels.")
+            if kind is dict:
+                for key, inner in item.items():
+                    if suspicious:
+                        _inspect_text(key, path or "body")
+                    _inspect_one(inner, path, key, depth, suspicious, waiting)
+            else:
+                for index, inner in enumerate(item):
+                    _inspect_one(inner, path, index, depth, suspicious, waiting)
+        else:
+            _inspect_one(item, path, "", 0, suspicious, waiting)
+
+
+def _inspect_one(
+    inner: Any, path: str, key: str | int, depth: int, suspicious: bool, waiting: list[tuple[Any, str, int]]
+) -> None:
+    kind = type(inner)
+    if kind is float:
+        if inner - inner != 0.0:
+            raise ValidationFailed.field(_joined(path, key), "must be a finite number")
+    elif kind is int:
+        if not -(2**63) <= inner < 2**63:
+            raise ValidationFailed.field(_joined(path, key), "is an integer beyond 64 bits")
+    elif kind is str:
+        if suspicious:
+            _inspect_text(inner, _joined(path, key))
+    elif kind is dict or kind is list:
+        waiting.append((inner, _joined(path, key), depth + 1))
+
+
+def _inspect_text(text: str, path: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Malformed(f"{path} holds half of a surrogate pair.") from None
+    if "\x00" in text:
+        raise ValidationFailed.field(path, "holds the character NUL")
+
+
+def _joined(path: str, key: str | int) -> str:
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key[:60]}" if path else key[:60] or "body"
+
+
+def validated(draft: type[DraftType], value: Any) -> DraftType:
+    """
+    Raises:
+        ValidationFailed: Every fault with its place.
+    """
+    try:
+        return draft.model_validate(value)
+    except pydantic.ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+    rows = [(field_path(f["loc"], value), _sentence(f["type"], f["msg"])) for f in faults[:MAX_ERRORS]]
+    # A union reports a fault for each branch; the same place and words once is enough.
+    raise ValidationFailed.of(list(dict.fromkeys(rows)))
+
+
+def field_path(location: tuple[int | str, ...], value: Any) -> str:
+    """`("gates", 3, "targets")` → `gates[3].targets`; names of a union's branches are no part of the document."""
+    path = ""
+    for position, part in enumerate(location):
+        if isinstance(part, int):
+            path += f"[{part}]"
+            value = value[part] if isinstance(value, list) and part < len(value) else None
+        elif isinstance(value, dict) and (part in value or position == len(location) - 1):
+            path += f".{part[:60]}" if path else part[:60]
+            value = value.get(part)
+    return path or "body"
+
+
+def _sentence(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "there is no such field"
+    if kind == "missing":
+        return "is required"
+    return message.removeprefix("Value error, ")
+
+
+def one(request: Request, name: str, most: int = 200) -> str | None:
+    """
+    A query parameter, or None.
+
+    Raises:
+        ValidationFailed: It is there twice, or too long.
+    """
+    values = request.get_args(keep_blank_values=True).getlist(name, [])
+    if len(values) > 1:
+        raise ValidationFailed.field(name, "is there more than once")
+    if not values:
+        return None
+    if len(values[0]) > most or "\x00" in values[0]:
+        raise ValidationFailed.field(name, f"must be text of at most {most} characters")
+    return str(values[0])
+
+
+def whole(request: Request, name: str, default: int, low: int, high: int) -> int:
+    """
+    Raises:
+        ValidationFailed: Not a whole number between `low` and `high`.
+    """
+    text = one(request, name)
+    if text is None:
+        return default
+    if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+        raise ValidationFailed.field(name, f"must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def yes(request: Request, name: str) -> bool:
+    """
+    Raises:
+        ValidationFailed: Neither `true` nor `false`.
+    """
+    text = one(request, name)
+    if text not in (None, "true", "false"):
+        raise ValidationFailed.field(name, "must be true or false")
+    return text == "true"
+
+
+def several(request: Request, name: str, allowed: Collection[str] | None = None) -> list[str]:
+    """
+    Values of a filter, separated by commas.
+
+    Raises:
+        ValidationFailed: One is not among the allowed.
+    """
+    text = one(request, name, most=2_000)
+    values = [part.strip() for part in text.split(",") if part.strip()] if text else []
+    if allowed is not None:
+        for value in values:
+            if value not in allowed:
+                raise ValidationFailed.field(name, f"{value[:40]!r} is none of {', '.join(sorted(allowed))}")
+    return values
+
+
+def page(request: Request, sorts: Collection[str] = ("created_at",), default: str = "-created_at") -> Page:
+    """
+    `limit`, `offset` and `sort` of a list.
+
+    Raises:
+        ValidationFailed: Out of range, or an unknown field to sort by.
+    """
+    sort = one(request, "sort") or default
+    if sort.removeprefix("-") not in sorts:
+        raise ValidationFailed.field("sort", f"must be one of {', '.join(sorted(sorts))}, with - for descending")
+    limit = whole(request, "limit", Page().limit, 1, MAX_LIMIT)
+    return Page(limit=limit, offset=whole(request, "offset", 0, 0, MAX_OFFSET), sort=sort)

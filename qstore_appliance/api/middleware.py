@@ -1,0 +1,236 @@
+"""
+What happens to every request before its handler and to every answer after it.
+
+In: the host must be ours, the caller is identified, one token is taken from their bucket. Out: the request's id, the
+rate limit's state, and the headers that keep browsers from doing anything surprising with an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+import socket
+import time
+from typing import Any, cast
+
+import structlog
+from sanic import Request, Sanic
+from sanic.http import Http
+from sanic.response import BaseHTTPResponse
+
+from qstore_appliance.api import envelope, identity
+from qstore_appliance.api.registry import PUBLIC, endpoint_of
+from qstore_appliance.domain.accounts import Caller
+from qstore_appliance.errors import Forbidden, Malformed, RateLimited, Unauthenticated, WrongHost
+from qstore_appliance.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+ASSETS = "/app/static/"
+PAGES = "/app"
+PROBES = frozenset({"/health", "/ready", "/favicon.ico"})
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+TRANSPORT_SECURITY = "max-age=31536000"
+
+
+def install(app: Sanic[Any, Any]) -> None:
+    app.register_middleware(admit, "request")
+    app.register_middleware(finish, "response")
+
+
+async def admit(request: Request) -> None:
+    """
+    Raises:
+        Malformed, WrongHost: Not addressed to us.
+        Unauthenticated, Forbidden: Wrong credentials, or a cookie used from elsewhere.
+        RateLimited: The bucket is empty.
+    """
+    request.ctx.started = time.perf_counter()
+    request.ctx.caller = None
+    request.ctx.taken = None
+    # A request whose head could not be read has an answer already.
+    if request.method == "NONE":
+        return
+    await check_host(request)
+    if request.path in PROBES or request.path.startswith(ASSETS):
+        return
+    endpoint = endpoint_of(request)
+    if endpoint is not None and endpoint.permission == PUBLIC:
+        await limit_address(request)
+        return
+    if endpoint is None:
+        await _admit_visitor(request)
+        return
+    try:
+        request.ctx.caller = await identity.identify(request)
+    except (Unauthenticated, Forbidden):
+        await limit_address(request)
+        raise
+    if request.ctx.caller is None:
+        await limit_address(request)
+        raise Unauthenticated()
+    await limit_caller(request, request.ctx.caller)
+
+
+async def _admit_visitor(request: Request) -> None:
+    """A page, the WebSocket's door, or an address that does not exist: with a session if there is one."""
+    is_page = request.path == PAGES or request.path.startswith(PAGES + "/")
+    if is_page and request.method not in identity.SAFE_METHODS:
+        # Signing in and setting up carry no cookie yet; a foreign page must not do them either.
+        identity.require_same_origin(request)
+    if request.route is not None:
+        if request.route.extra.websocket:
+            check_handshake(request)
+        try:
+            request.ctx.caller = await identity.by_cookie(request)
+        except Unauthenticated:
+            request.ctx.caller = None
+    if request.ctx.caller is None:
+        await limit_address(request)
+    else:
+        await limit_caller(request, request.ctx.caller)
+
+
+def check_handshake(request: Request) -> None:
+    """
+    A browser names the page that opens a WebSocket, and only our own pages may: there is no CORS to hold others back.
+
+    Raises:
+        Malformed: Not a WebSocket's handshake.
+        Forbidden: From another page, or with a cookie and not from a page at all.
+    """
+    if request.headers.get("upgrade", "").lower() != "websocket":
+        raise Malformed("This address is a WebSocket.")
+    if request.headers.getall("origin", []) or identity.cookie(request):
+        identity.require_same_origin(request)
+
+
+async def limit_caller(request: Request, caller: Caller) -> None:
+    settings: Settings = request.app.ctx.settings
+    size = caller.rate_limit or (settings.limits.key if caller.key_id else settings.limits.user)
+    await _limit(request, caller.bucket, size)
+
+
+async def limit_address(request: Request) -> None:
+    await _limit(request, f"address:{network(request.ip)}", request.app.ctx.settings.limits.address)
+
+
+async def _limit(request: Request, key: str, size: int) -> None:
+    taken = await request.app.ctx.appliance.bucket.take(key, size)
+    request.ctx.taken = taken
+    if not taken.allowed:
+        raise RateLimited(
+            f"Too many requests; try again in {math.ceil(taken.retry_after)} s.",
+            details={"limit": taken.limit},
+            retry_after=taken.retry_after,
+        )
+
+
+def network(address: str) -> str:
+    """Whom an address stands for: an IPv6 site owns its whole /64."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+async def check_host(request: Request) -> None:
+    """
+    Answer only to our own names: a page elsewhere that points its name at us must not read us.
+
+    Raises:
+        Malformed: The request line names a whole address, or Host is there twice.
+        WrongHost: Not one of our names.
+    """
+    hosts = request.headers.getall("host", [])
+    if len(hosts) > 1 or not request.raw_url.startswith(b"/"):
+        raise Malformed("Send one Host header, and the path alone in the request line.")
+    name = host_name(hosts[0]) if hosts else ""
+    known: set[str] = request.app.ctx.hosts
+    if name in known or is_loopback(name):
+        return
+    if not request.app.ctx.hosts_complete:
+        # Looking up our full name may ask a slow name server, so only a name that we do not know yet pays for it.
+        known.update(await asyncio.to_thread(machine_names))
+        request.app.ctx.hosts_complete = True
+        if name in known:
+            return
+    raise WrongHost(
+        f"This server does not answer to the host name {name[:100]!r}. "
+        "If it should, add the name to allowed_hosts under [server] in qstore.toml."
+    )
+
+
+def host_name(host: str) -> str:
+    """`Host` without its port, in small letters; `[::1]:8000` → `::1`."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def configured_hosts(settings: Settings) -> set[str]:
+    names = {host_name(name) for name in settings.server.allowed_hosts}
+    # Listening everywhere is no name of ours.
+    if settings.server.host.strip("0.:"):
+        names.add(settings.server.host.lower())
+    if settings.server.public_url:
+        names.add(host_name(settings.server.public_url.partition("//")[2].partition("/")[0]))
+    return names
+
+
+def machine_names() -> set[str]:
+    return {socket.gethostname().lower(), socket.getfqdn().lower()} - {""}
+
+
+async def finish(request: Request, response: BaseHTTPResponse) -> None:
+    """A page or a static file may have set a policy of its own; everything else gets ours."""
+    headers = response.headers
+    for name, value in HEADERS.items():
+        if name not in headers:
+            headers[name] = value
+    headers["X-Request-ID"] = envelope.request_id(request)
+    if request.app.ctx.stopping.is_set() and request.stream is not None:
+        # A kept-alive connection would hold up the stop.
+        cast(Http, request.stream).keep_alive = False
+    if identity.is_tls(request.app.ctx.settings):
+        headers["Strict-Transport-Security"] = TRANSPORT_SECURITY
+    taken = getattr(request.ctx, "taken", None)
+    if taken is not None:
+        headers["X-RateLimit-Limit"] = str(taken.limit)
+        headers["X-RateLimit-Remaining"] = str(taken.remaining)
+        headers["X-RateLimit-Reset"] = str(math.ceil(taken.reset_after))
+    if log.is_enabled_for(10):
+        caller = getattr(request.ctx, "caller", None)
+        log.debug(
+            "request",
+            request_id=envelope.request_id(request),
+            method=request.method,
+            path=request.path,
+            status=response.status,
+            milliseconds=round(1000 * (time.perf_counter() - getattr(request.ctx, "started", 0.0)), 2),
+            caller=caller.bucket if caller else None,
+        )

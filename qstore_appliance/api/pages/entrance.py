@@ -1,0 +1,79 @@
+"""Set-up, sign-in, sign-out. The forms post JSON; the answer carries the session's cookie."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import StringConstraints
+from sanic import Request
+from sanic.response import HTTPResponse, redirect
+
+from qstore_appliance.api import envelope, identity, inputs
+from qstore_appliance.api.pages import shell
+from qstore_appliance.domain.accounts import SetupDraft
+from qstore_appliance.domain.drafts import Draft
+
+#: Bytes of a filled-in form.
+FORM = 20_000
+JOBS = "/app/jobs"
+_OWN_PAGE = re.compile(r"/app/[A-Za-z0-9_/-]{0,200}")
+
+
+class SignInDraft(Draft):
+    email: Annotated[str, StringConstraints(max_length=255)]
+    password: Annotated[str, StringConstraints(max_length=256)]
+
+
+async def setup_page(request: Request) -> HTTPResponse:
+    """The form for the first owner, as long as there is none."""
+    if await request.app.ctx.appliance.accounts.has_users():
+        return shell.page(request, "gone.html", status=410)
+    return shell.page(request, "setup.html")
+
+
+async def setup(request: Request) -> HTTPResponse:
+    """Makes the first owner and signs them in."""
+    await inputs.receive(request, FORM)
+    draft = inputs.body(request, SetupDraft)
+    user = await request.app.ctx.appliance.accounts.setup(draft)
+    return await _signed_in(request, user.email, draft.password, status=201)
+
+
+async def sign_in_page(request: Request) -> HTTPResponse:
+    target = own_page(request.args.get("next", ""))
+    if request.ctx.caller is not None:
+        return redirect(target)
+    if not await request.app.ctx.appliance.accounts.has_users():
+        return redirect("/app/setup")
+    return shell.page(request, "sign_in.html", next=target, signed_out="out" in request.args)
+
+
+async def sign_in(request: Request) -> HTTPResponse:
+    await inputs.receive(request, FORM)
+    draft = inputs.body(request, SignInDraft)
+    return await _signed_in(request, draft.email, draft.password)
+
+
+async def sign_out(request: Request) -> HTTPResponse:
+    """Ends the session; without one there is nothing left to do, and that is fine."""
+    await inputs.receive(request, FORM)
+    if request.ctx.caller is not None:
+        await request.app.ctx.appliance.sessions.sign_out(request.ctx.caller)
+    response = envelope.success(request, {"signed_out": True})
+    identity.clear_cookie(response, request.app.ctx.settings)
+    return response
+
+
+def own_page(target: str) -> str:
+    """Where to go after the door: a page of ours, never an address that somebody put into a link."""
+    return target if _OWN_PAGE.fullmatch(target) else JOBS
+
+
+async def _signed_in(request: Request, email: str, password: str, *, status: int = 200) -> HTTPResponse:
+    agent = request.headers.get("user-agent", "")[:255]
+    sessions = request.app.ctx.appliance.sessions
+    value, caller = await sessions.sign_in_cookie(email, password, address=request.ip, agent=agent)
+    response = envelope.success(request, {"email": caller.email, "role": caller.role}, status)
+    identity.set_cookie(response, request.app.ctx.settings, value)
+    return response

@@ -1,0 +1,187 @@
+"""
+Routes that say what they are: who may use them, what they take, what they answer.
+
+One declaration serves the router, the permission check, `/openapi.json` and the tests that walk every route.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import pydantic
+from sanic import Request, Sanic
+from sanic.response import HTTPResponse
+
+from qstore_appliance.api import idempotency, inputs
+from qstore_appliance.errors import NotFound, Unauthenticated
+
+#: Bytes of a request body, where a route says nothing else; and for circuits and predictions.
+BODY = 1_000_000
+LARGE_BODY = 32_000_000
+
+#: Characters of an id; nothing longer is looked up.
+LONGEST_ID = 40
+
+#: Anybody may call it; anybody who is signed in may call it. Everything else is a scope such as `circuits:read`.
+PUBLIC = "public"
+SIGNED_IN = "signed-in"
+
+
+Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """A query parameter, for the documentation; `inputs.py` reads it."""
+
+    name: str
+    description: str
+    schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+
+
+PAGING = (
+    Query(name="limit", description="Rows in the answer.", schema={"type": "integer", "minimum": 1, "maximum": 100}),
+    Query(name="offset", description="Rows to skip.", schema={"type": "integer", "minimum": 0}),
+    Query(name="sort", description="A field to sort by, with `-` in front for descending."),
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Endpoint:
+    method: str
+    #: With parameters in braces: `/v1/circuits/{id}`.
+    path: str
+    permission: str
+    handler: Handler
+    tag: str
+    status: int
+    answer: Any
+    body: tuple[type[pydantic.BaseModel], ...]
+    query: tuple[Query, ...]
+    paged: bool
+    bare: bool
+    media: tuple[str, ...]
+    form: dict[str, Any] | None
+    body_bytes: int
+    secret: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.tag}_{getattr(self.handler, '__name__', 'handler')}"
+
+    @property
+    def summary(self) -> str:
+        return (self.handler.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
+
+
+class Routes:
+    """The routes of one noun."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.endpoints: list[Endpoint] = []
+
+    def get(self, path: str, permission: str, **more: Any) -> Callable[[Handler], Handler]:
+        return self._declare("GET", path, permission, **more)
+
+    def post(self, path: str, permission: str, **more: Any) -> Callable[[Handler], Handler]:
+        return self._declare("POST", path, permission, **more)
+
+    def patch(self, path: str, permission: str, **more: Any) -> Callable[[Handler], Handler]:
+        return self._declare("PATCH", path, permission, **more)
+
+    def delete(self, path: str, permission: str, **more: Any) -> Callable[[Handler], Handler]:
+        return self._declare("DELETE", path, permission, **more)
+
+    def _declare(
+        self,
+        method: str,
+        path: str,
+        permission: str,
+        *,
+        status: int = 200,
+        answer: Any = None,
+        body: type[pydantic.BaseModel] | tuple[type[pydantic.BaseModel], ...] = (),
+        query: tuple[Query, ...] = (),
+        paged: bool = False,
+        bare: bool = False,
+        media: tuple[str, ...] = ("application/json",),
+        form: dict[str, Any] | None = None,
+        body_bytes: int = BODY,
+        secret: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """
+        Args:
+            answer: The type of `data`; of one row where `paged`; of the whole answer where `bare`.
+            form: The schema of a multipart form; its handler reads the body by itself, as it comes.
+            secret: The answer holds something that must not be stored, not even for an idempotent repetition.
+        """
+
+        def register(handler: Handler) -> Handler:
+            self.endpoints.append(
+                Endpoint(
+                    method=method,
+                    path=path,
+                    permission=permission,
+                    handler=handler,
+                    tag=self.tag,
+                    status=status,
+                    answer=answer,
+                    body=body if isinstance(body, tuple) else (body,),
+                    query=(*query, *(PAGING if paged else ())),
+                    paged=paged,
+                    bare=bare,
+                    media=media,
+                    form=form,
+                    body_bytes=body_bytes,
+                    secret=secret,
+                )
+            )
+            return handler
+
+        return register
+
+    def mount(self, app: Sanic[Any, Any]) -> None:
+        for endpoint in self.endpoints:
+            methods = {"GET", "HEAD"} if endpoint.method == "GET" else {endpoint.method}
+            app.add_route(
+                _served(endpoint),
+                re.sub(r"{(\w+)}", r"<\1:str>", endpoint.path),
+                methods=methods,
+                name=f"{endpoint.name}_{endpoint.method.lower()}",
+                # Sanic reads the body of an ordinary route before it asks who is there; ours comes after.
+                stream=True,
+                ctx_endpoint=endpoint,
+            )
+
+
+def endpoint_of(request: Request) -> Endpoint | None:
+    """The declaration of the request's route; None for pages, static files and unknown addresses."""
+    return getattr(request.route.ctx, "endpoint", None) if request.route else None
+
+
+def _served(endpoint: Endpoint) -> Handler:
+    async def serve(request: Request, **parameters: str) -> HTTPResponse | None:
+        caller = request.ctx.caller
+        if endpoint.permission != PUBLIC:
+            if caller is None:
+                raise Unauthenticated()
+            if endpoint.permission != SIGNED_IN:
+                caller.require(endpoint.permission)
+        if any(len(value) > LONGEST_ID for value in parameters.values()):
+            raise NotFound("There is nothing at this address.")
+        if endpoint.form is not None:
+            return await endpoint.handler(request, **parameters)
+        await inputs.receive(request, endpoint.body_bytes)
+        if endpoint.method == "POST" and caller is not None:
+            return await idempotency.once(
+                request, request.body, lambda: endpoint.handler(request, **parameters), secret=endpoint.secret
+            )
+        return await endpoint.handler(request, **parameters)
+
+    serve.__name__ = endpoint.name
+    serve.__doc__ = endpoint.handler.__doc__
+    return serve

@@ -1,0 +1,36 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from sanic import Request
+from sanic.response import HTTPResponse
+
+from qstore_appliance.api.envelope import nothing, success
+from qstore_appliance.api.identity import clear_cookie
+from qstore_appliance.api.inputs import document, validated
+from qstore_appliance.api.registry import PUBLIC, SIGNED_IN, Routes
+from qstore_appliance.domain.accounts import PasswordGrant, RefreshGrant, Tokens
+
+routes = Routes("auth")
+
+
+@routes.post("/v1/auth/token", PUBLIC, body=(PasswordGrant, RefreshGrant), answer=Tokens)
+async def token(request: Request) -> HTTPResponse:
+    """Exchange a password, or a refresh token, for an access token."""
+    sessions = request.app.ctx.appliance.sessions
+    origin = {"address": request.ip, "agent": request.headers.get("user-agent", "")[:200]}
+    wish = document(request)
+    if isinstance(wish, dict) and wish.get("grant_type") == "refresh_token":
+        refresh = validated(RefreshGrant, wish)
+        return success(request, await sessions.refresh(refresh.refresh_token, **origin))
+    password = validated(PasswordGrant, wish)
+    return success(request, await sessions.sign_in(password.email, password.password, **origin))
+
+
+@routes.post("/v1/auth/logout", SIGNED_IN, status=204)
+async def logout(request: Request) -> HTTPResponse:
+    """End the session behind this access token or cookie, its refresh tokens included."""
+    await request.app.ctx.appliance.sessions.sign_out(request.ctx.caller)
+    response = nothing()
+    clear_cookie(response, request.app.ctx.settings)
+    return response

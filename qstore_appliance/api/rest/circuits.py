@@ -1,0 +1,99 @@
+"""Circuits: store, find, change, delete, restore."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sanic import Request
+from sanic.response import HTTPResponse
+
+from qstore_appliance.api.envelope import created, listing, nothing, success
+from qstore_appliance.api.inputs import body, page, several
+from qstore_appliance.api.registry import LARGE_BODY, Query, Routes
+from qstore_appliance.domain.circuits import CircuitDraft, CircuitPatch, CircuitSummary, StoredCircuit
+from qstore_appliance.services.circuits import SORTS
+
+routes = Routes("circuits")
+
+TAGS = Query(name="tags", description="Only circuits with all of these tags, separated by commas.")
+
+
+class CircuitAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`circuit_definition` is `{"format": "unified", "gates": […]}`."""
+
+    id: str
+    user_id: str
+    name: str
+    description: str | None
+    n_qubits: int
+    depth: int
+    gate_count: int
+    parameters: dict[str, Any]
+    circuit_definition: dict[str, Any]
+    metadata: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+def shown(circuit: StoredCircuit) -> CircuitAnswer:
+    return CircuitAnswer(
+        id=circuit.id,
+        user_id=circuit.user_id,
+        name=circuit.name,
+        description=circuit.description,
+        n_qubits=circuit.n_qubits,
+        depth=circuit.depth,
+        gate_count=circuit.gate_count,
+        parameters=circuit.parameters,
+        circuit_definition=circuit.circuit_definition,
+        metadata=circuit.metadata,
+        version=circuit.version,
+        created_at=circuit.created_at,
+        updated_at=circuit.updated_at,
+    )
+
+
+@routes.post(
+    "/v1/circuits", "circuits:write", body=CircuitDraft, answer=CircuitAnswer, status=201, body_bytes=LARGE_BODY
+)
+async def create(request: Request) -> HTTPResponse:
+    """Store a circuit, given as gates."""
+    circuit = await request.app.ctx.appliance.circuits.create(request.ctx.caller, body(request, CircuitDraft))
+    return created(request, shown(circuit), f"/v1/circuits/{circuit.id}")
+
+
+@routes.get("/v1/circuits", "circuits:read", answer=CircuitSummary, paged=True, query=(TAGS,))
+async def listed(request: Request) -> HTTPResponse:
+    """The organization's circuits, without their gates."""
+    wanted = page(request, SORTS)
+    circuits = request.app.ctx.appliance.circuits
+    return listing(request, await circuits.listed(request.ctx.caller, wanted, several(request, "tags")))
+
+
+@routes.get("/v1/circuits/{id}", "circuits:read", answer=CircuitAnswer)
+async def get(request: Request, id: str) -> HTTPResponse:
+    """One circuit with its gates."""
+    return success(request, shown(await request.app.ctx.appliance.circuits.get(request.ctx.caller, id)))
+
+
+@routes.patch("/v1/circuits/{id}", "circuits:write", body=CircuitPatch, answer=CircuitAnswer, body_bytes=LARGE_BODY)
+async def update(request: Request, id: str) -> HTTPResponse:
+    """Change what is sent and leave the rest; new gates make a new version."""
+    patch = body(request, CircuitPatch)
+    return success(request, shown(await request.app.ctx.appliance.circuits.update(request.ctx.caller, id, patch)))
+
+
+@routes.delete("/v1/circuits/{id}", "circuits:write", status=204)
+async def delete(request: Request, id: str) -> HTTPResponse:
+    """Delete a circuit. For 24 hours it can be restored. One that a live job or a deployed model uses stays: 409."""
+    await request.app.ctx.appliance.circuits.delete(request.ctx.caller, id)
+    return nothing()
+
+
+@routes.post("/v1/circuits/{id}/restore", "circuits:write", answer=CircuitAnswer)
+async def restore(request: Request, id: str) -> HTTPResponse:
+    """Bring back a circuit that was deleted within the last 24 hours."""
+    return success(request, shown(await request.app.ctx.appliance.circuits.restore(request.ctx.caller, id)))

@@ -1,0 +1,193 @@
+"""Trained models: find, deploy, ask, retire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sanic import Request
+from sanic.response import HTTPResponse
+
+from qstore_appliance.api.envelope import created, listing, success
+from qstore_appliance.api.inputs import body, one, page
+from qstore_appliance.api.registry import LARGE_BODY, Query, Routes
+from qstore_appliance.domain.costs import dollars
+from qstore_appliance.domain.models import (
+    Answer,
+    Deployment,
+    DeploymentDraft,
+    Model,
+    ModelStatus,
+    PredictDraft,
+)
+from qstore_appliance.errors import ValidationFailed
+from qstore_appliance.services.models import SORTS
+
+routes = Routes("models")
+
+STATUS = Query(
+    name="status",
+    description="Only models in this state.",
+    schema={"type": "string", "enum": [status.value for status in ModelStatus]},
+)
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """`artifact_url` is the digest of the stored artifact."""
+
+    artifact_url: str
+    size_mb: float
+
+
+class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`inputs` says what predictions take: raw features, as in the data set that the model learned from."""
+
+    id: str
+    user_id: str
+    name: str
+    version: str
+    circuit_id: str
+    training_job_id: str | None
+    status: ModelStatus
+    metrics: dict[str, Any]
+    parameters: dict[str, Any]
+    inputs: dict[str, Any]
+    deployment: dict[str, Any] | None
+    storage: Storage
+    created_at: datetime
+    deployed_at: datetime | None
+    updated_at: datetime
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    version: str
+    status: ModelStatus
+    circuit_id: str
+    training_job_id: str | None
+    metrics: dict[str, Any]
+    created_at: datetime
+    deployed_at: datetime | None
+
+
+class DeployAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`replicas` really run; `capped` where that is fewer than were asked for."""
+
+    deployment_id: str
+    endpoint: str
+    status: str
+    eta_seconds: float
+    capped: bool
+    replicas: int
+
+
+class PredictionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`cost` in US dollars."""
+
+    predictions: list[Answer]
+    inference_time_ms: float
+    cost: float
+    backend: str
+
+
+def endpoint(request: Request, path: str) -> str:
+    """An address as clients reach it."""
+    return path if "://" in path else f"{request.app.ctx.settings.address}{path}"
+
+
+def shown(request: Request, model: Model) -> ModelAnswer:
+    deployment = dict(model.deployment)
+    if isinstance(deployment.get("endpoint"), str):
+        deployment["endpoint"] = endpoint(request, deployment["endpoint"])
+    return ModelAnswer(
+        id=model.id,
+        user_id=model.user_id,
+        name=model.name,
+        version=model.version,
+        circuit_id=model.circuit_id,
+        training_job_id=model.training_job_id,
+        status=model.status,
+        metrics=model.metrics,
+        parameters=model.parameters,
+        inputs=model.inputs,
+        deployment=deployment or None,
+        storage=Storage(artifact_url=model.artifact_digest, size_mb=round(model.artifact_bytes / 1e6, 6)),
+        created_at=model.created_at,
+        deployed_at=model.deployed_at,
+        updated_at=model.updated_at,
+    )
+
+
+def row(model: Model) -> ModelRow:
+    return ModelRow(
+        id=model.id,
+        name=model.name,
+        version=model.version,
+        status=model.status,
+        circuit_id=model.circuit_id,
+        training_job_id=model.training_job_id,
+        metrics={
+            name: value for name, value in model.metrics.items() if isinstance(value, int | float) or name == "baseline"
+        },
+        created_at=model.created_at,
+        deployed_at=model.deployed_at,
+    )
+
+
+@routes.get("/v1/models", "models:read", answer=ModelRow, paged=True, query=(STATUS,))
+async def listed(request: Request) -> HTTPResponse:
+    """The organization's models, with the numbers of their metrics."""
+    status = one(request, "status")
+    if status is not None and status not in set(ModelStatus):
+        raise ValidationFailed.field("status", f"must be one of {', '.join(ModelStatus)}")
+    wanted = page(request, SORTS)
+    models = await request.app.ctx.appliance.models.listed(
+        request.ctx.caller, wanted, ModelStatus(status) if status else None, wanted.sort
+    )
+    return listing(request, models, [row(model) for model in models.items])
+
+
+@routes.get("/v1/models/{id}", "models:read", answer=ModelAnswer)
+async def get(request: Request, id: str) -> HTTPResponse:
+    """One model with its parameters and what it takes."""
+    return success(request, shown(request, await request.app.ctx.appliance.models.get(request.ctx.caller, id)))
+
+
+@routes.post("/v1/models/{id}/deploy", "models:deploy", body=DeploymentDraft, answer=DeployAnswer, status=201)
+async def deploy(request: Request, id: str) -> HTTPResponse:
+    """Serve a model: its replicas stay warm until it is retired."""
+    draft = body(request, DeploymentDraft)
+    deployment: Deployment = await request.app.ctx.appliance.models.deploy(request.ctx.caller, id, draft)
+    answer = DeployAnswer(
+        deployment_id=deployment.id,
+        endpoint=endpoint(request, deployment.endpoint),
+        status=deployment.status,
+        eta_seconds=deployment.config.get("eta_seconds", 0),
+        capped=deployment.capped,
+        replicas=deployment.config.get("running", 0),
+    )
+    return created(request, answer, f"/v1/deployments/{deployment.id}")
+
+
+@routes.post(
+    "/v1/models/{id}/predict", "models:predict", body=PredictDraft, answer=PredictionAnswer, body_bytes=LARGE_BODY
+)
+async def predict(request: Request, id: str) -> HTTPResponse:
+    """Ask a deployed model: one answer for each input."""
+    draft = body(request, PredictDraft)
+    prediction = await request.app.ctx.appliance.models.predict(request.ctx.caller, id, draft)
+    answer = PredictionAnswer(
+        predictions=prediction.predictions,
+        inference_time_ms=prediction.inference_time_ms,
+        cost=dollars(prediction.cost),
+        backend=prediction.backend,
+    )
+    return success(request, answer)
+
+
+@routes.post("/v1/models/{id}/retire", "models:retire", answer=ModelAnswer)
+async def retire(request: Request, id: str) -> HTTPResponse:
+    """Take a model out of service for good; predictions answer 410 afterwards."""
+    return success(request, shown(request, await request.app.ctx.appliance.models.retire(request.ctx.caller, id)))

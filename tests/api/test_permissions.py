@@ -1,0 +1,115 @@
+"""Who may do what: every route is asked as nobody, as somebody without its permission, and as a stranger."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from qstore_appliance.api.app import create_app, endpoints
+from qstore_appliance.api.registry import PUBLIC, SIGNED_IN, Endpoint
+from qstore_appliance.domain import ids
+from qstore_appliance.domain.accounts import SCOPES, ApiKeyDraft, Role, allows, is_scope
+from qstore_appliance.settings import Settings
+from tests.api.conftest import Client, Served
+
+GUARDED = [endpoint for endpoint in endpoints() if endpoint.permission != PUBLIC]
+SCOPED = [endpoint for endpoint in GUARDED if endpoint.permission != SIGNED_IN]
+OF_ONE = [endpoint for endpoint in SCOPED if "{id}" in endpoint.path and endpoint.tag != "backends"]
+KINDS = {"circuits": "circuit", "datasets": "dataset", "jobs": "job", "models": "model", "deployments": "deploy",
+         "api-keys": "key"}  # fmt: skip
+BODIES = {"/v1/models/{id}/predict": {"inputs": [[0.0]]}}
+
+
+def name(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}"
+
+
+def address(endpoint: Endpoint, id: str = "x") -> str:
+    return re.sub(r"{\w+}", id, endpoint.path)
+
+
+def test_the_public_list_is_short() -> None:
+    """Without credentials there is nothing but probes, the documentation and the door."""
+    public = {name(endpoint) for endpoint in endpoints() if endpoint.permission == PUBLIC}
+
+    assert public == {"GET /health", "GET /ready", "GET /openapi.json", "POST /v1/auth/token"}
+
+
+def test_every_permission_is_a_scope_that_a_role_has() -> None:
+    """A route asks for scopes that exist, and the owner may use every route."""
+    for endpoint in SCOPED:
+        assert is_scope(endpoint.permission), name(endpoint)
+        assert allows(SCOPES[Role.OWNER], endpoint.permission), name(endpoint)
+
+
+def test_no_route_is_undeclared(settings: Settings) -> None:
+    """Every address of the API in the router comes from a declaration, so that none escapes these tests."""
+    app = create_app(settings)
+    undeclared = {route.path for route in app.router.routes if not hasattr(route.ctx, "endpoint")}
+
+    assert {path for path in undeclared if not path.startswith("app")} == {"", "favicon.ico", "v1/ws"}
+    assert {endpoint.path for endpoint in endpoints()} == {
+        route.ctx.endpoint.path for route in app.router.routes if hasattr(route.ctx, "endpoint")
+    }
+    type(app).unregister_app(app)
+
+
+@pytest.mark.parametrize("endpoint", GUARDED, ids=name)
+async def test_nobody_is_told_to_sign_in(client: Client, endpoint: Endpoint) -> None:
+    """Without credentials, with wrong ones, or with ones in the query string: 401."""
+    anonymous = client(None)
+    for headers in (
+        {},
+        {"Authorization": "Bearer nonsense"},
+        {"Authorization": "Basic YTpi"},
+        {"X-API-Key": "qsk_live_" + "a" * 24},
+        {"X-HTTP-Method-Override": "GET"},
+    ):
+        answer = await anonymous.request(endpoint.method, address(endpoint), headers=headers)
+        assert answer.status_code == 401, headers
+        assert answer.json()["error"]["code"] == "UNAUTHENTICATED"
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("endpoint", SCOPED, ids=name)
+async def test_without_its_permission_a_route_is_forbidden(served: Served, client: Client, endpoint: Endpoint) -> None:
+    """A key that has some other scope of the same installation is refused with 403 and the permission it lacks."""
+    other = "backends:read" if endpoint.permission != "backends:read" else "usage:read"
+    owner = await served.caller("owner")
+    key = await served.appliance.accounts.create_key(owner, ApiKeyDraft(name="narrow", scopes=[other]))
+
+    answer = await client(None).request(endpoint.method, address(endpoint), headers={"X-API-Key": key.key})
+
+    assert answer.status_code == 403
+    assert answer.json()["error"]["details"] == {"permission": endpoint.permission}
+
+
+@pytest.mark.parametrize("endpoint", OF_ONE, ids=name)
+async def test_what_is_not_here_is_not_found(client: Client, endpoint: Endpoint) -> None:
+    """An id of nothing, or of nonsense, is 404 on every route that takes one."""
+    owner = client("owner")
+    body = BODIES.get(endpoint.path, {})
+    for id in (ids.new(KINDS[endpoint.tag]), "%00", "..%2f..%2fetc", "x" * 40, "x" * 64):
+        answer = await owner.request(
+            endpoint.method, address(endpoint, id), **({"json": body} if endpoint.body else {})
+        )
+        assert answer.status_code == 404, id
+
+
+async def test_viewers_look_and_do_not_touch(client: Client) -> None:
+    """A viewer reads circuits and may not store one; a developer may."""
+    body = {"name": "c", "n_qubits": 1, "gates": [{"type": "H", "targets": [0]}]}
+
+    assert (await client("viewer").get("/v1/circuits")).status_code == 200
+    assert (await client("viewer").post("/v1/circuits", json=body)).status_code == 403
+    assert (await client("developer").post("/v1/circuits", json=body)).status_code == 201
+
+
+async def test_a_token_in_the_query_string_is_no_credential(served: Served, client: Client) -> None:
+    """Addresses end up in logs and histories, so no credential is ever read from one."""
+    token = served.token("owner")
+    for parameter in ("token", "access_token", "api_key", "key"):
+        answer: httpx.Response = await client(None).get("/v1/users/me", params={parameter: token})
+        assert answer.status_code == 401
