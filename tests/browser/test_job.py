@@ -1,0 +1,131 @@
+"""The page of one job: it moves by itself, survives a lost connection, and stops what it shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.browser.serving import Lab
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+LONG = {"epochs": 5_000, "batch_size": 16}
+
+
+def epoch(page: Any) -> int:
+    return int(re.search(r"Epoch ([\d,]+)", page.locator("[data-part=epoch]").inner_text())[1].replace(",", ""))
+
+
+def wait_for_epoch(page: Any, number: int) -> None:
+    for _ in range(300):
+        if epoch(page) >= number:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"still at epoch {epoch(page)}, waited for {number}")
+
+
+def test_a_live_job_moves_without_reload_and_can_be_cancelled(lab: Lab, page: Any):
+    """Epoch, curves, figures and log go on by themselves; the dialog's button ends the job and the page says so."""
+    job_id = lab.submit("Long", "digits", **LONG)
+    try:
+        page.goto(f"/app/jobs/{job_id}")
+        page.locator("[data-part=loss] canvas").wait_for()
+        page.evaluate("window.neverReloaded = true")
+        first = epoch(page)
+        picture = page.locator("[data-part=loss] canvas").screenshot()
+        loss = page.locator("[data-part=loss-keys] b").first.inner_text()
+
+        wait_for_epoch(page, first + 3)
+        page.locator("[data-part=log] li", has_text=re.compile(rf"Epoch {first + 2}/")).first.wait_for()
+        assert page.locator("[data-part=loss] canvas").screenshot() != picture
+        assert page.locator("[data-part=loss-keys] b").first.inner_text() != loss
+        assert float(page.locator("[data-part=bar]").evaluate("e => e.style.getPropertyValue('--value')")) > 0
+        assert "left" in page.locator("[data-part=eta]").inner_text()
+
+        page.get_by_role("button", name="Cancel job").click()
+        page.get_by_role("button", name="Let it train").click()
+        wait_for_epoch(page, epoch(page) + 1)
+        page.get_by_role("button", name="Cancel job").click()
+        page.get_by_role("button", name="Cancel the job").click()
+        page.locator("[data-part=status]", has_text="Cancelled").wait_for(timeout=5_000)
+        assert page.evaluate("window.neverReloaded") is True
+        assert lab.get(f"/v1/jobs/{job_id}")["status"] == "cancelled"
+        assert page.get_by_role("button", name="Cancel job").is_hidden()
+    finally:
+        if lab.get(f"/v1/jobs/{job_id}")["status"] in {"queued", "running"}:
+            lab.post(f"/v1/jobs/{job_id}/cancel", {})
+
+
+def test_a_lost_connection_comes_back_from_the_last_event(lab: Lab, page: Any):
+    """The page says that it lost the server, reconnects by itself, and asks for what came after its last event."""
+    sent: list[dict[str, Any]] = []
+    sockets: list[Any] = []
+
+    def pass_on(socket: Any) -> None:
+        server = socket.connect_to_server()
+        sockets.append(socket)
+        socket.on_message(lambda text: (sent.append(json.loads(text)), server.send(text)))
+
+    page.route_web_socket("**/v1/ws", pass_on)
+    job_id = lab.submit("Long", "digits", **LONG)
+    try:
+        page.goto(f"/app/jobs/{job_id}")
+        page.locator("[data-part=loss] canvas").wait_for()
+        first = epoch(page)
+        wait_for_epoch(page, first + 1)
+
+        sockets[0].close(code=1001, reason="test")
+        page.locator("[data-part=link]", has_text="trying again").wait_for()
+        page.locator("[data-part=link]", has_text=re.compile("^Live$")).wait_for()
+        wait_for_epoch(page, epoch(page) + 2)
+
+        again = [frame for frame in sent if frame["type"] == "subscribe" and "last_seq" in frame]
+        assert {frame["channel"] for frame in again} == {"job.progress", "job.metrics"}
+        assert all(frame["last_seq"] > 0 and frame["job_id"] == job_id for frame in again)
+        # No epoch is missing from the curve although some came while nobody listened.
+        stored = lab.get(f"/v1/jobs/{job_id}")["metrics"]["loss_history"]
+        assert len(stored) >= epoch(page)
+    finally:
+        lab.post(f"/v1/jobs/{job_id}/cancel", {})
+
+
+def test_a_finished_job_shows_its_whole_course(lab: Lab, page: Any, digits_job: dict[str, Any]):
+    """Opened after its end, the page shows the stored curves and the test score beside logistic regression."""
+    page.goto(f"/app/jobs/{digits_job['id']}")
+    page.locator("[data-part=status]", has_text="Completed").wait_for()
+    page.locator("[data-part=accuracy] canvas").wait_for()
+
+    metrics = digits_job["metrics"]
+    label = page.locator("[data-part=loss]").get_attribute("aria-label")
+    assert f"{metrics['loss_history'][-1]:.4f}" in label
+    assert f"{metrics['val_loss_history'][-1]:.4f}" in label
+    assert page.locator("[data-part=headline]").inner_text() == f"{100 * metrics['test_accuracy']:.1f} %"
+    regression = page.locator(".score", has_text="Logistic regression")
+    assert f"{100 * metrics['baseline']['logistic_regression']:.1f} %" in regression.inner_text()
+    assert page.get_by_role("link", name="Open the model").get_attribute("href").endswith(digits_job["model_id"])
+    assert page.get_by_role("button", name="Cancel job").is_hidden()
+
+
+def test_the_list_moves_too(lab: Lab, page: Any):
+    """A job that is submitted elsewhere appears in the open list, and its end shows without a reload."""
+    page.goto("/app/jobs")
+    page.locator("[data-part=link]", has_text="Live").wait_for()
+    page.evaluate("window.neverReloaded = true")
+
+    job_id = lab.submit("Seen in the list", "iris", epochs=2)
+    row = page.locator("tr", has=page.locator(f"a[href$='{job_id}']"))
+    row.wait_for()
+    row.locator("[data-status=completed]").wait_for()
+    assert page.evaluate("window.neverReloaded") is True
+
+
+def test_an_unknown_job_is_explained(page: Any):
+    """An id that does not exist leads to a sentence, not to an empty page."""
+    page.goto("/app/jobs/job_00000000000000000000000000")
+    page.get_by_role("alert").filter(has_text="No job with this id").wait_for()
+
+    assert page.goto("/app/jobs/nonsense").status == 404
+    page.get_by_role("heading", name="No such page").wait_for()

@@ -1,0 +1,248 @@
+// One job: the stored state first, then every event on top of it.
+
+import { Curves } from "./curves.js";
+import { facts, fill, make, part, problem, show, write } from "./dom.js";
+import * as format from "./format.js";
+import { Live } from "./live.js";
+import { Log } from "./log.js";
+import { get, post } from "./rest.js";
+import { scores } from "./scores.js";
+
+const content = document.querySelector("[data-page]");
+const id = content.dataset.id;
+const path = `/v1/jobs/${encodeURIComponent(id)}`;
+const mayCancel = content.dataset.scopes.split(" ").includes("cancel");
+const curves = new Curves();
+const log = new Log(id);
+
+let job = null;
+let circuit = null;
+let etaSetAt = 0;
+let nextRefresh = 0;
+let seen = 0;
+let spokenAt = 0;
+let drawing = false;
+
+async function refresh() {
+  const asked = performance.now();
+  try {
+    const fresh = await get(path);
+    // Events may have overtaken this answer; those that came before the first answer found nothing to be put on.
+    const behind = fresh.seq < seen;
+    if (behind && !job) setTimeout(refresh, 250);
+    if (!behind) etaSetAt = Date.now();
+    job = behind && job ? { ...fresh, progress: job.progress, status: job.status, reason: job.reason } : fresh;
+    curves.restore(fresh.metrics ?? {});
+    problem(part("problem"), null);
+    show(part("body"), true);
+    draw();
+    log.refresh();
+    circuit ??= await get(`/v1/circuits/${encodeURIComponent(job.circuit_id)}`).catch(() => ({}));
+    draw();
+  } catch (fault) {
+    if (!job) write(part("subtitle"), fault.status === 404 ? "Not found" : "Cannot be shown now");
+    problem(part("problem"), fault);
+  }
+  // Long histories take long to send: they are asked for the more seldom.
+  nextRefresh = performance.now() + Math.max(500, 20 * (performance.now() - asked));
+}
+
+function onProgress(data, seq) {
+  seen = Math.max(seen, seq);
+  if (!job) return;
+  const turned = data.status !== job.status;
+  job = {
+    ...job,
+    status: data.status,
+    reason: data.reason,
+    model_id: data.model_id ?? job.model_id,
+    progress: {
+      ...job.progress,
+      current_epoch: data.current_epoch,
+      total_epochs: data.total_epochs || job.progress.total_epochs,
+      current_loss: data.current_loss,
+      best_loss: data.best_loss,
+      eta_seconds: data.eta_seconds,
+    },
+  };
+  etaSetAt = Date.now();
+  schedule();
+  log.refresh();
+  // Times, test scores and the receipt come with the stored job; so do circuits and cost, which may come late.
+  if (turned || performance.now() > nextRefresh) {
+    nextRefresh = Infinity;
+    refresh();
+  }
+}
+
+function onMetrics(data) {
+  curves.put(data.epoch, data.metrics);
+  schedule();
+}
+
+// Many epochs may arrive between two frames of the screen.
+function schedule() {
+  if (drawing || !job) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    draw();
+  });
+}
+
+function draw() {
+  drawHead();
+  drawProgress();
+  drawFigures();
+  drawResult();
+  drawConfiguration();
+  curves.draw(job.progress.total_epochs, idle());
+}
+
+function idle() {
+  if (job.status === "queued") return "The curves start with the first epoch.";
+  return format.ENDED.has(job.status) ? "This job ended before its first epoch." : "The first epoch is being trained…";
+}
+
+function drawHead() {
+  const dataset = job.config.dataset?.type ?? "";
+  const title = circuit?.name ?? dataset;
+  write(part("title"), title);
+  document.title = `${job.status === "running" ? `${percentage()} % · ` : ""}${title} · Q-Store`;
+  part("status").dataset.status = job.status;
+  write(part("status"), format.status(job.status));
+  show(part("status"), true);
+  const size = circuit?.n_qubits ? `${circuit.n_qubits} qubits` : null;
+  const backend = job.resources?.backend_used ?? job.backend ?? job.config.backend;
+  const words = [dataset, size, backend && `on ${backend}`, `submitted ${format.ago(job.created_at)}`];
+  write(part("subtitle"), words.filter(Boolean).join(" · "));
+  show(part("link"), !format.ENDED.has(job.status) || part("link").dataset.state !== "live");
+  show(part("cancel"), mayCancel && !format.ENDED.has(job.status));
+  part("cancel").disabled = Boolean(job.cancel_requested);
+  write(part("cancel"), job.cancel_requested ? "Cancelling…" : "Cancel job");
+  show(part("model"), Boolean(job.model_id));
+  if (job.model_id) part("model").href = `/app/models/${encodeURIComponent(job.model_id)}`;
+  drawReason();
+}
+
+function drawReason() {
+  const place = part("reason");
+  const heading = { queued: "Waiting", paused: "Paused", failed: "Failed", cancelled: "Cancelled" }[job.status];
+  const sentence = job.reason ?? (job.status === "queued" ? "Starts as soon as a training slot is free." : null);
+  show(place, Boolean(heading && sentence));
+  place.className = `notice ${job.status === "failed" ? "bad" : job.status === "queued" ? "wait" : ""}`.trim();
+  const code = job.error_code && !sentence?.startsWith(job.error_code) ? ` (${job.error_code})` : "";
+  place.replaceChildren(make("strong", {}, `${heading}${code}`), make("span", {}, sentence ?? ""));
+}
+
+function percentage() {
+  const { current_epoch: now, total_epochs: total } = job.progress;
+  return total ? Math.floor((100 * now) / total) : 0;
+}
+
+function drawProgress() {
+  const { current_epoch: now, total_epochs: total } = job.progress;
+  write(part("epoch"), `Epoch ${format.count(now)} of ${format.count(total)}`);
+  fill(part("bar"), total ? now / total : 0);
+  part("bar").setAttribute("aria-valuenow", percentage());
+  part("bar").classList.toggle("quiet", job.status === "failed" || job.status === "cancelled");
+  part("bar").classList.toggle("good", job.status === "completed");
+  drawTime();
+  speak();
+}
+
+function drawTime() {
+  const { eta_seconds: eta } = job.progress;
+  const took = format.elapsed(job.started_at, job.completed_at);
+  const left = eta === null || eta === undefined ? null : Math.max(0, eta - (Date.now() - etaSetAt) / 1000);
+  const words = [`${percentage()} %`];
+  if (took !== null && job.completed_at) words.push(`${format.duration(took)} in all`);
+  else if (took !== null) words.push(`${format.duration(Math.floor(took))} so far`);
+  if (job.status === "running" && left !== null) words.push(`about ${format.duration(Math.ceil(left))} left`);
+  write(part("eta"), words.join(" · "));
+}
+
+// A screen reader hears the turns of the job, and in between no more than one sentence in ten seconds.
+function speak() {
+  const ended = format.ENDED.has(job.status);
+  if (!ended && Date.now() - spokenAt < 10_000) return;
+  spokenAt = Date.now();
+  const { current_epoch: now, total_epochs: total, current_loss: loss } = job.progress;
+  write(part("spoken"), `${format.status(job.status)}, epoch ${now} of ${total}, loss ${format.loss(loss)}`);
+}
+
+function drawFigures() {
+  const { current_loss: loss, best_loss: best } = job.progress;
+  const rows = [
+    ["Loss", format.loss(loss ?? curves.last("loss"))],
+    ["Best loss", format.loss(best)],
+    ["Training accuracy", format.percent(curves.last("accuracy") ?? job.metrics?.training_accuracy)],
+    ["Validation accuracy", format.percent(curves.last("val_accuracy") ?? job.metrics?.validation_accuracy)],
+    ["Circuits run", format.count(job.resources?.circuits_executed || null)],
+    ["Cost", format.money(job.cost_so_far ?? 0)],
+  ];
+  const place = part("figures");
+  if (!place.children.length) {
+    place.append(...rows.map(([name]) => make("div", {}, make("dt", {}, name), make("dd", {}, ""))));
+  }
+  rows.forEach(([, value], index) => write(place.children[index].lastChild, value));
+}
+
+function drawResult() {
+  const accuracy = job.metrics?.test_accuracy;
+  const done = job.status === "completed" && Number.isFinite(accuracy);
+  show(part("result"), done);
+  if (!done || part("scores").children.length) return;
+  write(part("headline"), format.percent(accuracy));
+  write(part("verdict"), scores(part("scores"), accuracy, job.metrics.baseline));
+}
+
+function drawConfiguration() {
+  const { config } = job;
+  const { dataset = {}, readout = {} } = config;
+  const { features = {} } = dataset;
+  const link = circuit?.name ? `${circuit.name} (${circuit.gate_count} gates, depth ${circuit.depth})` : job.circuit_id;
+  const observables = Array.isArray(readout.observables) ? readout.observables.join(", ") : readout.observables;
+  const parts = [dataset.train_size && `${dataset.train_size} training`, dataset.val_size && `${dataset.val_size} validation`];
+  facts(part("configuration"), [
+    ["Circuit", link],
+    ["Data set", [dataset.type, parts.filter(Boolean).join(", ")].filter(Boolean).join(" · ")],
+    ["Features", features.method && [features.method, features.count, features.scale].filter(Boolean).join(" · ")],
+    ["Readout", observables && `${observables} · ${readout.head ?? "linear"} head`],
+    ["Optimizer", [config.optimizer, config.schedule].filter(Boolean).join(" · ")],
+    ["Learning rate", config.learning_rate],
+    ["Batch size", config.batch_size],
+    ["Gradient", config.gradient],
+    ["Shots", config.shots ? format.count(config.shots) : "exact"],
+    ["Seed", config.seed ?? job.receipt?.seed],
+    ["Priority", job.priority],
+    ["Project", job.project],
+    ["Tags", job.tags?.length ? job.tags.join(", ") : null],
+    ["Started", job.started_at && format.date(job.started_at)],
+  ]);
+}
+
+part("cancel").addEventListener("click", () => part("cancel-dialog").showModal());
+part("cancel-dialog").addEventListener("close", async () => {
+  if (part("cancel-dialog").returnValue !== "cancel") return;
+  part("cancel-dialog").returnValue = "";
+  job = { ...job, cancel_requested: true };
+  drawHead();
+  try {
+    await post(`${path}/cancel`);
+    await refresh();
+  } catch (fault) {
+    await refresh();
+    problem(part("problem"), fault);
+  }
+});
+
+const live = new Live((state, sentence) => {
+  part("link").dataset.state = state;
+  write(part("link"), sentence);
+  if (job) drawHead();
+});
+live.follow("job.progress", id, { onEvent: onProgress, onFresh: refresh });
+live.follow("job.metrics", id, { onEvent: onMetrics, onFresh: refresh });
+refresh();
+setInterval(() => job?.status === "running" && drawTime(), 1000);
