@@ -1,0 +1,56 @@
+"""`qstore user …`: the users of every organization of this installation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from qstore_appliance.cli.output import table
+from qstore_appliance.domain.accounts import Role
+
+
+async def create(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    yield await appliance.accounts.create_user(
+        email=arguments["email"],
+        organization=arguments["organization"],
+        role=Role(arguments["role"]),
+        password=arguments["password"],
+        name=arguments["name"],
+    )
+
+
+async def listed(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    yield await appliance.accounts.list_users_of_installation()
+
+
+async def reset_password(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    await appliance.accounts.reset_password(email=arguments["email"], password=arguments["password"])
+    yield {"email": arguments["email"]}
+
+
+async def disable(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    await appliance.accounts.disable(email=arguments["email"])
+    yield {"email": arguments["email"]}
+
+
+def _created(user: dict[str, Any], arguments: dict[str, Any]) -> None:
+    print(f"{user['email']} is {user['role']} in {arguments['organization']} ({user['id']}).")
+
+
+def _listed(users: list[dict[str, Any]], arguments: dict[str, Any]) -> None:
+    rows = [
+        (u["email"], u["name"], u["role"], u["operator"], u["disabled"], u["organization_id"], u["created_at"])
+        for u in users
+    ]
+    table(("email", "name", "role", "operator", "disabled", "organization", "created"), rows, "No user yet.")
+
+
+def _reset(result: dict[str, Any], arguments: dict[str, Any]) -> None:
+    print(f"{result['email']} has a new password; every session of theirs has ended.")
+
+
+def _disabled(result: dict[str, Any], arguments: dict[str, Any]) -> None:
+    print(f"{result['email']} is kept out.")
+
+
+SHOW = {"create": _created, "listed": _listed, "reset_password": _reset, "disable": _disabled}

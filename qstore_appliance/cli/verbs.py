@@ -1,0 +1,183 @@
+"""Every verb of the command line: its words, its sentence, its arguments, and where its code is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+Parser = argparse.ArgumentParser
+
+
+@dataclass(frozen=True)
+class Verb:
+    """
+    A verb that runs in an open appliance: the running server's, else one of its own.
+
+    The words name its code: `user reset-password` is `reset_password` in `cli/user.py`. That is an async generator of
+    JSON values; what a person sees of each is the same name in the module's `SHOW`.
+    """
+
+    words: tuple[str, ...]
+    help: str
+    declare: Callable[[Parser], None]
+    #: Makes the data directory where there is none; the other verbs have nothing to do there.
+    creates: bool = False
+    #: Runs in this process and nowhere else (serve, demo): `run(settings, arguments) -> int` in its module.
+    alone: bool = False
+
+    @property
+    def module(self) -> Any:
+        return import_module(f"qstore_appliance.cli.{self.words[0]}")
+
+    @property
+    def name(self) -> str:
+        """The function: services say `listed` and `import_folder` too, since Python has other uses for the words."""
+        last = self.words[-1].replace("-", "_")
+        return {"list": "listed", "import": "import_folder"}.get(last, last)
+
+    def start(self, appliance: Any, arguments: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        started: AsyncGenerator[Any, None] = getattr(self.module, self.name)(appliance, arguments)
+        return started
+
+    def show(self, result: Any, arguments: dict[str, Any]) -> None:
+        self.module.SHOW[self.name](result, arguments)
+
+
+def _nothing(parser: Parser) -> None:
+    pass
+
+
+def _listening(parser: Parser) -> None:
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default 8000)")
+
+
+def _serve(parser: Parser) -> None:
+    _listening(parser)
+    parser.add_argument(
+        "--insecure-http", action="store_true", default=None, help="allow plain HTTP on an address that is not loopback"
+    )
+
+
+def _demo(parser: Parser) -> None:
+    _listening(parser)
+    parser.add_argument("--exit", action="store_true", help="leave when done; status 0 only if everything worked")
+    parser.add_argument("--epochs", type=int, metavar="N", help="train for so many epochs (default: the recipe's)")
+
+
+def _password(parser: Parser) -> None:
+    parser.add_argument(
+        "--password-file", metavar="FILE", help="file that holds the password; - reads it from standard input"
+    )
+
+
+def _email(parser: Parser) -> None:
+    parser.add_argument("--email", required=True, help="the user's e-mail address")
+
+
+def _init(parser: Parser) -> None:
+    _email(parser)
+    parser.add_argument("--organization", required=True, metavar="NAME", help="name of the first organization")
+    parser.add_argument("--name", help="the user's own name")
+    _password(parser)
+
+
+def _user_create(parser: Parser) -> None:
+    _email(parser)
+    parser.add_argument("--organization", required=True, metavar="NAME", help="made if there is none of this name")
+    parser.add_argument("--role", default="developer", choices=["viewer", "developer", "admin", "owner"])
+    parser.add_argument("--name", help="the user's own name")
+    _password(parser)
+
+
+def _reset_password(parser: Parser) -> None:
+    _email(parser)
+    _password(parser)
+
+
+def _acting(parser: Parser) -> None:
+    parser.add_argument("--as", dest="acting", metavar="EMAIL", help="act as this user (default: the operator)")
+
+
+def _key_create(parser: Parser) -> None:
+    _acting(parser)
+    parser.add_argument("--name", required=True, help="what the key is for")
+    parser.add_argument(
+        "--scope", dest="scopes", action="append", metavar="SCOPE", help="a permission such as jobs:submit; repeat it"
+    )
+    parser.add_argument("--environment", default="live", choices=["live", "test", "dev"])
+    parser.add_argument("--rate-limit", type=int, metavar="N", help="size of its bucket of requests")
+    parser.add_argument("--hours", type=float, metavar="N", help="valid for so long (default: until revoked)")
+
+
+def _key(parser: Parser) -> None:
+    _acting(parser)
+    parser.add_argument("id", metavar="KEY_ID", help="as key list shows it")
+
+
+def _page(parser: Parser) -> None:
+    _acting(parser)
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (1 to 100)")
+    parser.add_argument("--offset", type=int, default=0, metavar="N", help="after so many")
+
+
+def _circuits(parser: Parser) -> None:
+    _page(parser)
+    parser.add_argument("--tag", dest="tags", action="append", metavar="TAG", help="only with this tag; repeat it")
+
+
+def _jobs(parser: Parser) -> None:
+    _page(parser)
+    parser.add_argument("--status", metavar="A,B", help="only jobs in these states, such as queued,running")
+
+
+def _job(parser: Parser) -> None:
+    _acting(parser)
+    parser.add_argument("id", metavar="JOB_ID", help="as job list shows it")
+
+
+def _logs(parser: Parser) -> None:
+    _job(parser)
+    parser.add_argument("--lines", type=int, default=100, metavar="N", help="the last so many lines (default 100)")
+    parser.add_argument("--level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="only from this level up")
+    parser.add_argument("--follow", action="store_true", help="go on until the job ends")
+
+
+def _import(parser: Parser) -> None:
+    parser.add_argument("name", choices=["mnist", "fashion_mnist"])
+    parser.add_argument("folder", metavar="FOLDER", help="where its four original idx files lie, gzipped or not")
+
+
+_ALL = (
+    Verb(("serve",), "serve REST, WebSocket and dashboard until stopped", _serve, creates=True, alone=True),
+    Verb(("demo",), "train a classifier on real images, live, and ask it", _demo, creates=True, alone=True),
+    Verb(("init",), "make the first owner, without a browser", _init, creates=True),
+    Verb(("migrate",), "bring the database to this version's tables", _nothing, creates=True),
+    Verb(("user", "create"), "add a user", _user_create),
+    Verb(("user", "list"), "list the users of every organization", _nothing),
+    Verb(("user", "reset-password"), "give a user a new password", _reset_password),
+    Verb(("user", "disable"), "keep a user out", _email),
+    Verb(("key", "create"), "make an API key", _key_create),
+    Verb(("key", "list"), "list API keys", _page),
+    Verb(("key", "revoke"), "revoke an API key", _key),
+    Verb(("circuit", "list"), "list stored circuits", _circuits),
+    Verb(("dataset", "import"), "bring in MNIST or Fashion-MNIST from files on this machine", _import, creates=True),
+    Verb(("dataset", "list"), "list data sets", _page),
+    Verb(("job", "list"), "list training jobs", _jobs),
+    Verb(("job", "watch"), "watch a job until it ends", _job),
+    Verb(("job", "logs"), "print a job's log", _logs),
+    Verb(("job", "cancel"), "cancel a job", _job),
+    Verb(("backend", "list"), "list the backends and what they can do", _acting),
+)
+VERBS: dict[tuple[str, ...], Verb] = {verb.words: verb for verb in _ALL}
+FAMILIES = {
+    "user": "users and their passwords",
+    "key": "API keys",
+    "circuit": "stored circuits",
+    "dataset": "data sets",
+    "job": "training jobs",
+    "backend": "quantum backends",
+}
