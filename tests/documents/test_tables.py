@@ -1,0 +1,28 @@
+"""The documents name everything that the code declares, as it declares it."""
+
+from __future__ import annotations
+
+import pytest
+
+from qstore_appliance import settings
+from tests.documents.tables import DOCS, ROOT, TABLES, up_to_date
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_generated_tables(name: str) -> None:
+    """Error codes, settings, verbs and routes are documented; `python -m tests.documents.tables` brings them in."""
+    assert up_to_date(name) == (DOCS / name).read_text(encoding="utf-8")
+
+
+def test_the_file_that_operators_edit() -> None:
+    """`qstore.toml` has every key at its default."""
+    assert settings.template() == (ROOT / "qstore.toml").read_text(encoding="utf-8")
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link and picture of README and docs exists."""
+    import re
+
+    for page in (ROOT / "README.md", *DOCS.glob("**/*.md")):
+        for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} → {target}"
