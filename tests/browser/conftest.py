@@ -20,7 +20,9 @@ ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 PATIENCE_MS = 15_000
 
 
-@pytest.fixture(scope="session")
+# Playwright's loop lives in the thread of the tests until it is closed, and no other loop can run there meanwhile: so
+# it ends with this folder, not with the session.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
@@ -34,7 +36,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One server with an owner for all tests of the session."""
     serving = Serving(tmp_path_factory.mktemp("lab") / "data")
@@ -46,7 +48,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         serving.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def digits_job(lab: Lab) -> dict[str, Any]:
     """A finished job on the handwritten digits whose model is deployed."""
     job = lab.finished(lab.submit("Digits", "digits", epochs=3))
@@ -88,7 +90,7 @@ def note(mishaps: list[str], message: Any) -> None:
         mishaps.append(f"{message.type}: {message.text}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def session(chromium: Any, lab: Lab) -> Any:
     """The cookies of the signed-in owner."""
     context = chromium.new_context(base_url=lab.address)

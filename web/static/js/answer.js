@@ -6,7 +6,7 @@ import * as format from "./format.js";
 export function answer(place, classes, prediction, result, example) {
   const label = String(prediction.label);
   const words = make("div", { class: "answer-words" });
-  words.append(make("strong", {}, `${format.percent(prediction.confidence)} sure`));
+  words.append(make("strong", {}, `${format.probability(prediction.confidence)} sure`));
   if (example) {
     const right = String(example.label) === label;
     words.append(make("span", { class: right ? "right" : "wrong" }, right ? "Right: " : "Wrong: "));
@@ -22,7 +22,7 @@ export function answer(place, classes, prediction, result, example) {
       { class: index === prediction.class ? "best" : null },
       make("span", { class: "name", title: classes[index] }, classes[index] ?? String(index)),
       bar(share, "thin"),
-      make("span", { class: "share" }, format.percent(share)),
+      make("span", { class: "share" }, format.probability(share)),
     ),
   );
   const list = make("ol", { class: named ? "classes named" : "classes", "aria-label": "Probability of each class" }, ...rows);

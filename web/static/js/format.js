@@ -26,6 +26,13 @@ export function percent(share, digits = 1) {
   return missing(share) ? DASH : `${(100 * share).toFixed(digits)} %`;
 }
 
+/** A probability: nearly certain is not certain. */
+export function probability(share) {
+  if (share < 1 && share > 0.9995) return "> 99.9 %";
+  if (share > 0 && share < 0.0005) return "< 0.1 %";
+  return percent(share);
+}
+
 export function money(dollars) {
   if (missing(dollars)) return DASH;
   const digits = dollars !== 0 && Math.abs(dollars) < 0.01 ? 6 : 2;
