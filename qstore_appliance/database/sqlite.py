@@ -59,7 +59,7 @@ class Transaction(SqliteTransactionWrapper):
         return NestedTransactionContext(Transaction(self))
 
     async def begin(self) -> None:
-        await self._connection.execute("BEGIN")
+        await self._connection.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
         try:

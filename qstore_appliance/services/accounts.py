@@ -35,6 +35,7 @@ from qstore_appliance.settings import Settings
 
 MAX_PREFERENCES_BYTES = 10_000
 _SETUP = "setup"
+_FASTER = "Somebody else has just set this appliance up. Sign in."
 #: Any number that only we use: on Postgres, accounts are made one after the other.
 _ADVISORY_KEY = 0x4143434F554E
 
@@ -83,13 +84,15 @@ class Accounts:
         row = await SetupRow.get_or_none(id=_SETUP)
         wrong = row is None or not hmac.compare_digest(row.token_hash, _digest(draft.token))
         if row is None or wrong or row.expires_at <= self._clock.now():
+            if await UserRow.exists():
+                raise Conflict(_FASTER)
             raise Unauthenticated("The set-up token is wrong or has expired. Restart the server to get a new one.")
         refuse_unstorable(email=draft.email, organization=draft.organization, name=draft.name)
         check_password(draft.password, draft.email, draft.organization, draft.name or "")
         password_hash = await self.passwords.hash(draft.password)
         async with self._database.transaction():
             if await self._first_taken() or not await SetupRow.filter(id=_SETUP, token_hash=row.token_hash).delete():
-                raise Conflict("Somebody else has just set this appliance up. Sign in.")
+                raise Conflict(_FASTER)
             return await self._first_owner(draft.email, password_hash, draft.organization, draft.name)
 
     async def create_owner(self, email: str, password: str, organization: str, name: str | None = None) -> User:

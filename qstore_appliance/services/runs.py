@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from tortoise.functions import Count
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import OrganizationRow
@@ -32,7 +33,7 @@ from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: Jobs that one look of the reaper wakes.
+#: Jobs of one priority that one look of the reaper wakes.
 MAX_WOKEN = 1_000
 
 
@@ -76,7 +77,8 @@ class Runs(Endings):
             else:
                 full = await self._full(row.organization_id) if row.status == Status.QUEUED else None
                 if full is not None:
-                    await JobRow.filter(id=job_id, fence=row.fence).update(reason=full, updated_at=now)
+                    if full != row.reason:
+                        await JobRow.filter(id=job_id, fence=row.fence).update(reason=full, updated_at=now)
                     return None
                 lease = Lease(job_id=row.id, organization_id=row.organization_id, fence=row.fence + 1)
                 taken = await JobRow.filter(id=job_id, fence=row.fence, status=row.status).update(
@@ -205,9 +207,14 @@ class Runs(Endings):
                     await self.release(lease, f"Its worker is gone; it goes on after epoch {row.checkpoint_epoch}.")
             except LeaseLost:
                 continue
-        waiting = await JobRow.filter(status=Status.QUEUED).order_by("created_at", "id").only("id", "priority")
-        ranked = sorted(((Priority(row.priority).rank, row.id) for row in waiting), key=lambda found: -found[0])
-        return [(id, rank) for rank, id in ranked if id not in pending][:MAX_WOKEN]
+        # Waking those that may not run would only send them back, again and again.
+        queued = JobRow.filter(status=Status.QUEUED).exclude(organization_id__in=await self._full_organizations())
+        woken: list[tuple[str, int]] = []
+        for priority in sorted(Priority, key=lambda one: -one.rank):
+            inline = queued.filter(priority=priority).order_by("created_at", "id").limit(MAX_WOKEN)
+            ids = [str(id) for id in await inline.values_list("id", flat=True)]
+            woken += [(id, priority.rank) for id in ids if id not in pending]
+        return woken
 
     # Inside ------------------------------------------------------------------------------------------------------
 
@@ -222,6 +229,13 @@ class Runs(Endings):
         if running < allowed:
             return None
         return f"Waits for another job of the organization: {running} of {allowed} run."
+
+    async def _full_organizations(self) -> list[str]:
+        """Organizations that run as many jobs as they may."""
+        counted = JobRow.filter(status=Status.RUNNING).annotate(running=Count("id")).group_by("organization_id")
+        running = {str(id): int(count) for id, count in await counted.values_list("organization_id", "running")}
+        rows = await OrganizationRow.filter(id__in=list(running))
+        return [row.id for row in rows if running[row.id] >= row.to_domain().settings.max_concurrent_jobs]
 
     async def _plan(self, row: JobRow) -> Plan:
         dataset = await self._datasets.resolve(row.organization_id, str(row.config["dataset"]["type"]))

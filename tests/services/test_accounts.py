@@ -88,7 +88,8 @@ class TestSetup:
         answers = await asyncio.gather(*(accounts.setup(draft) for draft in drafts), return_exceptions=True)
 
         assert [type(answer) for answer in answers].count(User) == 1
-        assert {type(answer) for answer in answers} == {User, Conflict}
+        # Who comes so late that the owner is there already finds it gone.
+        assert Conflict in {type(answer) for answer in answers} <= {User, Conflict, Gone}
         assert await UserRow.all().count() == 1
         with pytest.raises(Gone):
             await accounts.setup(drafts[0])

@@ -367,3 +367,17 @@ async def test_job_whose_data_is_gone_fails(laboratory: Laboratory) -> None:
     job = await laboratory.jobs.get(caller, row.id)
     assert (job.status, job.error_code) == (Status.FAILED, "DATASET_MISSING")
     assert "qstore dataset import" in str(job.reason)
+
+
+async def test_reaper_does_not_wake_who_may_not_run(laboratory: Laboratory) -> None:
+    """Jobs of an organization that runs as many as it may are left to wait; others are woken past them."""
+    ada, bob = await laboratory.caller(max_concurrent_jobs=1), await laboratory.caller()
+    lease, _ = await laboratory.begun(ada)
+    await laboratory.submit(ada, priority="high")
+    other = await laboratory.submit(bob)
+
+    woken = await laboratory.runs.reap()
+    await laboratory.runs.release(lease)
+
+    assert woken == [(other.job_id, 5)]
+    assert len(await laboratory.runs.reap()) == 3
