@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from qstore_appliance.engine.calculus import derivatives, evaluate
 from qstore_appliance.engine.circuit import Circuit, feature_index
 from qstore_appliance.engine.expressions import Expression
-from qstore_appliance.engine.lowering import ENTANGLERS, ROTATIONS, Angle, lower, with_shifts
+from qstore_appliance.engine.lowering import ENTANGLERS, ROTATIONS, Angle, Lowered, lower, with_shifts
 from qstore_appliance.errors import ValidationFailed
 
 Floats = NDArray[np.float64]
@@ -73,19 +73,23 @@ class Program:
 
     Attributes:
         circuit: What was lowered; a backend that speaks gates reads it.
+        lowered: The same as rotations and entanglers, for a backend that speaks only those.
         operations: int32[n_operations, 4].
         axes: int32[n_slots]: 0, 1, 2 for RX, RY, RZ.
         sample_slots: Slots whose angle differs from sample to sample, ascending.
         gradient_slots: Slots that depend on a weight, ascending.
+        rotation_slots: The slot of each rotation of `lowered`, in order of time.
         weight_names: Weights in the order of `Execution.weights`.
         n_features: One more than the highest k of a feature `x_<k>`, 0 without features.
     """
 
     circuit: Circuit
+    lowered: Lowered
     operations: NDArray[np.int32]
     axes: NDArray[np.int32]
     sample_slots: Integers
     gradient_slots: Integers
+    rotation_slots: Integers
     weight_names: tuple[str, ...]
     n_features: int
     _offsets: Floats
@@ -94,8 +98,6 @@ class Program:
     _sample_layers: tuple[Terms, ...]
     _shared_tapes: tuple[Expression, ...]
     _sample_tapes: tuple[Expression, ...]
-    _phases: tuple[Angle, ...]
-    _shift_order: tuple[int, ...]
 
     @classmethod
     def lower(cls, circuit: Circuit) -> Program:
@@ -178,7 +180,7 @@ class Program:
         """The phase [batch] that lowering took out of the state."""
         named = self._named(weights, features)
         total = np.zeros(len(features))
-        for angle in self._phases:
+        for angle in self.lowered.phases:
             total += angle.offset
             if angle.parameter is not None:
                 total += angle.factor * evaluate(angle.parameter, named)
@@ -191,9 +193,22 @@ class Program:
 
         Plus and minus pi/2 in such a feature are the two terms of the shift rule for that slot.
         """
-        circuit = with_shifts(self.circuit, [self.n_features + place for place in self._shift_order])
+        circuit = with_shifts(self.circuit, [self.n_features + place for place in self.gradient_places])
         # Written in steps, a gate's symbols may appear in another order; the weights keep theirs.
         return _Lowering(circuit, self.weight_names).program()
+
+    @cached_property
+    def gradient_places(self) -> list[int]:
+        """The place among `gradient_slots` of each rotation that depends on a weight, in order of time."""
+        places = {int(slot): place for place, slot in enumerate(self.gradient_slots)}
+        return [places[int(slot)] for slot in self.rotation_slots if int(slot) in places]
+
+    def rotation_angles(self, weights: Floats, features: Floats) -> Floats:
+        """The angle [n_rotations, batch] of each rotation of `lowered`, in order of time."""
+        angles = self.angles(weights, features)
+        slots = np.repeat(angles.shared[:, None], len(features), axis=1)
+        slots[self.sample_slots] = angles.samples
+        return np.asarray(slots[self.rotation_slots])
 
     @cached_property
     def _sample_slot_rows(self) -> Integers:
@@ -244,7 +259,7 @@ class _Lowering:
         self.shared: list[tuple[int, int, float]] = []
         self.samples: list[tuple[int, int, float]] = []
         self.differentiable: list[int] = []
-        self.differentiable_times: list[tuple[int, int]] = []
+        self.times: list[tuple[int, int]] = []
 
     def program(self) -> Program:
         lowered = lower(self.circuit)
@@ -276,10 +291,13 @@ class _Lowering:
         samples = [(place[row], column, factor) for row, column, factor in self.samples]
         return Program(
             circuit=self.circuit,
+            lowered=lowered,
             operations=np.array(operations, np.int32).reshape(-1, 4),
             axes=np.array(axes, np.int32),
             sample_slots=sample_slots,
             gradient_slots=np.array(self.differentiable, np.int64),
+            # Slots stand in the order of their groups; whoever walks the steps wants them in order of time.
+            rotation_slots=np.array([slot for _, slot in sorted(self.times)], np.int64),
             weight_names=self.weights,
             n_features=self.n_features,
             _offsets=np.array(self.offsets, np.float64),
@@ -288,18 +306,15 @@ class _Lowering:
             _sample_layers=_layers(samples),
             _shared_tapes=tuple(self.shared_tapes),
             _sample_tapes=tuple(self.sample_tapes),
-            _phases=lowered.phases,
-            # Slots stand in the order of their groups, shifts are asked for in order of time.
-            _shift_order=tuple(place for _, place in sorted(self.differentiable_times)),
         )
 
     def _slot(self, slot: int, angle: Angle, time: int) -> None:
+        self.times.append((time, slot))
         expression = angle.parameter
         if expression is None:
             self.offsets.append(angle.offset)
             return
         if any(name in self.weight_index for name in expression.symbols):
-            self.differentiable_times.append((time, len(self.differentiable)))
             self.differentiable.append(slot)
         if expression not in self.forms:
             self.forms[expression] = expression.affine()

@@ -16,9 +16,9 @@ from qstore_appliance.domain.events import (
     CostUpdate,
     Event,
     JobMetrics,
+    JobProgress,
     Metrics,
 )
-from qstore_appliance.domain.events import JobProgress
 from qstore_appliance.errors import Unavailable
 from qstore_appliance.events.memory import MemoryEvents
 from qstore_appliance.events.redis import RedisEvents

@@ -44,14 +44,14 @@ def random_circuit(rng: np.random.Generator, n_qubits: int, n_gates: int) -> Cir
 
 
 @st.composite
-def executions(draw: st.DrawFn, precision: str, max_qubits: int = 8, max_gates: int = 40) -> Execution:
+def executions(draw: st.DrawFn, precision: str, max_qubits: int, max_gates: int, max_batch: int = 19) -> Execution:
     """
     A random circuit with random numbers for its symbols and random Pauli strings to read.
 
     Only sizes and a seed are drawn: hypothesis prefers tiny examples, and tiny circuits prove little.
     """
     n_qubits, n_gates = draw(st.integers(1, max_qubits)), draw(st.integers(1, max_gates))
-    batch = draw(st.integers(1, 19))
+    batch = draw(st.integers(1, max_batch))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     program = Program.lower(random_circuit(rng, n_qubits, n_gates))
     observables = []

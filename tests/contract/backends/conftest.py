@@ -18,17 +18,3 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     except BackendUnavailable as reason:
         pytest.skip(f"{request.param}: {reason.message}")
     return loaded
-
-
-@pytest.fixture(params=["single", "double"])
-def precision(request: pytest.FixtureRequest, backend: Backend) -> str:
-    """Each precision that the backend has."""
-    if request.param not in backend.capabilities.precisions:
-        pytest.skip(f"{backend.name} computes in {' and '.join(backend.capabilities.precisions)} precision only")
-    return str(request.param)
-
-
-@pytest.fixture
-def tolerance(precision: str) -> float:
-    """What the product promises: 1e-5 in single precision, 1e-10 in double."""
-    return 1e-5 if precision == "single" else 1e-10

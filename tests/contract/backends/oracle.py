@@ -107,12 +107,12 @@ def state(circuit: Circuit, values: Mapping[str, float]) -> Matrix:
 
 
 def expectation(amplitudes: Matrix, observable: Observable) -> float:
-    """<psi| P |psi> with P as a full matrix."""
-    factors = dict(observable.terms)
-    full = np.ones((1, 1), complex)
-    for qubit in range(len(amplitudes).bit_length() - 1):
-        full = np.kron(full, PAULI[factors[qubit]] if qubit in factors else I2)
-    return float((amplitudes.conj() @ full @ amplitudes).real)
+    """<psi| P |psi>, the factors of P applied one after the other."""
+    n_qubits = len(amplitudes).bit_length() - 1
+    tensor = amplitudes.reshape((2,) * n_qubits)
+    for qubit, pauli in observable.terms:
+        tensor = np.moveaxis(np.tensordot(PAULI[pauli], tensor, axes=(1, qubit)), 0, qubit)
+    return float(np.vdot(amplitudes, tensor.reshape(-1)).real)
 
 
 def batch_values(circuit: Circuit, weights: Sequence[float], features: NDArray[np.float64]) -> list[dict[str, float]]:

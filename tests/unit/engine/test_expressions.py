@@ -94,11 +94,11 @@ def test_what_is_not_arithmetic_is_refused(text: str) -> None:
 )
 def test_hostile_size_is_refused_at_once(text: str) -> None:
     """Deep nesting and a million characters are refused within milliseconds, without exhausting the stack."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match=r"nested|longer"):
         parse(text)
 
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.1
 
 
 def test_long_negation_is_a_loop() -> None:

@@ -144,13 +144,13 @@ RX = {"type": "RX", "targets": [0]}
 )
 def test_a_wrong_row_is_refused_with_its_index(row: Any) -> None:
     """Unknown gates and keys, wrong operands, wrong and hostile values name the row and are answered at once."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InvalidCircuit) as caught:
         read({"type": "H", "targets": [0]}, row)
 
     assert caught.value.details["index"] == 1
     assert len(caught.value.message) < 300
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.1
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_what_is_written_reads_back_equal() -> None:
 
 
 def test_ten_thousand_gates_are_read_quickly() -> None:
-    """The largest circuit takes tens of milliseconds (the bound leaves room for a busy machine)."""
+    """The largest circuit takes tens of milliseconds of processor time (the bound leaves room for a busy machine)."""
     rows: list[dict[str, Any]] = []
     for k in range(2_500):
         rows.append({"type": "RY", "targets": [k % 8], "parameters": {"theta": f"theta_{k}"}})
@@ -214,12 +214,12 @@ def test_ten_thousand_gates_are_read_quickly() -> None:
         rows.append({"type": "RX", "targets": [k % 8], "parameters": {"theta": 0.3}})
     best = math.inf
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         circuit = unified.read({"n_qubits": 8, "gates": rows})
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
 
     assert circuit.gate_count == 10_000
-    assert best < 0.15
+    assert best < 0.2
 
 
 def test_reading_circuits_imports_nothing_heavy() -> None:
