@@ -56,6 +56,8 @@ log = structlog.get_logger(__name__)
 
 #: A part that does not answer a ping in this time is taken to be away.
 PING_SECONDS = 1.5
+#: A stopping server waits so long for a child that is just being forked.
+GIVE_UP_SECONDS = 0.5
 #: The server answers its first requests before the engine is loaded beside it.
 PRELOAD_AFTER_SECONDS = 0.3
 
@@ -177,6 +179,7 @@ class Appliance:
 
         async def stop_slots() -> None:
             trainer.stopping.set()
+            await asyncio.to_thread(children.give_up_starting, GIVE_UP_SECONDS)
             await slots.close()
             await portal.close()
 

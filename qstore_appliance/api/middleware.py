@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import math
 import socket
 import time
@@ -223,7 +224,7 @@ async def finish(request: Request, response: BaseHTTPResponse) -> None:
         headers["X-RateLimit-Limit"] = str(taken.limit)
         headers["X-RateLimit-Remaining"] = str(taken.remaining)
         headers["X-RateLimit-Reset"] = str(math.ceil(taken.reset_after))
-    if log.is_enabled_for(10):
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
         caller = getattr(request.ctx, "caller", None)
         log.debug(
             "request",

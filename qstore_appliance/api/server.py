@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from sanic import Sanic
 from sanic.application.state import ApplicationServerInfo
-from sanic.http import Http
+from sanic.http import Http, Stage
 from sanic.http.constants import HTTP
 from sanic.server import AsyncioServer
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
@@ -31,6 +31,16 @@ log = structlog.get_logger(__name__)
 BACKLOG = 2_048
 #: Requests in flight get so long to finish.
 GRACE_SECONDS = 10.0
+
+
+class Protocol(WebSocketProtocol):
+    """A request's head has one deadline: a client that sends a byte now and then does not move it."""
+
+    def data_received(self, data: bytes) -> None:
+        began = self._time if self.http is not None and self.http.stage is Stage.REQUEST else None
+        super().data_received(data)
+        if began is not None:
+            self._time = began
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -82,7 +92,7 @@ class Server:
         self._server = await self.app.create_server(
             sock=listener,
             ssl=context,
-            protocol=WebSocketProtocol,
+            protocol=Protocol,
             backlog=BACKLOG,
             access_log=False,
             return_asyncio_server=True,

@@ -96,6 +96,7 @@ def picture(image: Sequence[float]) -> Text:
         for above, below in zip(rows[y], rows[y + 1], strict=True):
             text.append(UPPER_HALF, style=f"{_grey(above)} on {_grey(below)}")
         text.append("\n")
+    text.rstrip()
     return text
 
 

@@ -125,11 +125,14 @@ def _through_server(verb: Verb, settings: Settings, own: dict[str, Any], show: C
 
 
 async def _here(verb: Verb, settings: Settings, own: dict[str, Any], show: Callable[[Any], None]) -> None:
+    from qstore_appliance import telemetry
     from qstore_appliance.appliance import Appliance
     from qstore_appliance.cli.control import plain
 
+    # What is worth telling of a verb is its result; a server's events are for its log.
+    telemetry.configure("warning" if settings.telemetry.level == "info" else settings.telemetry.level, "console")
     async with Appliance.open(settings, work=False) as appliance:
-        async for result in verb.start(appliance, own):
+        async for result in verb.start(appliance, {**own, "served": False}):
             show(plain(result))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from qstore_appliance.cli import acting
 from qstore_appliance.cli.output import more, table
 from qstore_appliance.domain.jobs import TERMINAL, Job, Status
-from qstore_appliance.errors import ValidationFailed
+from qstore_appliance.errors import Refused, ValidationFailed
 
 #: The row is the truth, and reading it costs microseconds.
 WATCH_SECONDS = 0.25
@@ -31,15 +31,18 @@ async def watch(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]
             yield _snapshot(job)
         if job.status in TERMINAL:
             return
+        _somebody_must_work(arguments)
         await asyncio.sleep(WATCH_SECONDS)
 
 
 async def logs(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
     caller = await acting.caller(appliance, arguments)
     asked = (caller, arguments["id"], arguments["lines"], arguments["level"])
-    if not arguments["follow"]:
+    if not arguments["follow"] or not arguments.get("served", True):
         for line in await appliance.jobs.logs(*asked):
             yield line
+        if arguments["follow"] and (await appliance.jobs.get(caller, arguments["id"])).status not in TERMINAL:
+            _somebody_must_work(arguments)
         return
     async for line in appliance.jobs.follow(*asked):
         yield line
@@ -47,6 +50,15 @@ async def logs(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
 
 async def cancel(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
     yield _snapshot(await appliance.jobs.cancel(await acting.caller(appliance, arguments), arguments["id"]))
+
+
+def _somebody_must_work(arguments: dict[str, Any]) -> None:
+    """
+    Raises:
+        Refused: We opened the data directory ourselves, and take no jobs: waiting would be for ever.
+    """
+    if not arguments.get("served", True):
+        raise Refused("No server runs on this data directory, so the job waits; qstore serve goes on with it.")
 
 
 def _statuses(text: str | None) -> list[Status]:

@@ -27,7 +27,7 @@ async def create(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any
             expires_at=None if hours is None else appliance.clock.now() + timedelta(hours=hours),
         )
     except ValidationError as error:
-        rows = [("--" + ".".join(str(part) for part in e["loc"]), e["msg"]) for e in error.errors()]
+        rows = [(f"--{e['loc'][0]}".replace("_", "-"), e["msg"]) for e in error.errors()]
         raise ValidationFailed.of(rows) from error
     yield await appliance.accounts.create_key(caller, draft)
 

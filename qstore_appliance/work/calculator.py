@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from qstore_appliance.errors import DeadlineExceeded, QStoreError, Unavailable, WorkerCrash
+from qstore_appliance.errors import DeadlineExceeded, QStoreError, Unavailable, WorkerCrash, WorkerOutOfMemory
 from qstore_appliance.services.machine import memory_available
 from qstore_appliance.work import children, wire
 
@@ -74,13 +74,24 @@ class Calculator:
             child.close()
         return children.start("calculate", nice=self._nice, memory_bytes=memory_available())
 
+    def _asked(self, question: bytes) -> children.Child:
+        """A process that has received the question; one that died while it was idle is passed over."""
+        for _ in range(2):
+            child = self._take()
+            try:
+                child.send(question)
+            except WorkerCrash:
+                child.close()
+            else:
+                return child
+        raise WorkerCrash("The worker process died as soon as it was started.")
+
     def _call(self, function: str, question: bytes, timeout: float) -> Any:
-        child = self._take()
+        child = self._asked(question)
         self._busy.add(child)
         good = False
         started = time.monotonic()
         try:
-            child.send(question)
             if not child.poll(timeout):
                 raise DeadlineExceeded(
                     f"The calculation took longer than {timeout:g} s and was stopped.", details={"seconds": timeout}
@@ -90,10 +101,10 @@ class Calculator:
                 value = wire.load_value(wire.body(message, bytes))
                 good = True
                 return value
-            found = wire.body(message, wire.Fault)
+            found = wire.error_of(wire.body(message, wire.Fault))
             # After running out of memory a process is not to be trusted with the next call.
-            good = found.code != "WORKER_OOM"
-            raise wire.error_of(found)
+            good = not isinstance(found, WorkerOutOfMemory)
+            raise found
         except WorkerCrash:
             if self._closed:
                 raise Unavailable("The server is stopping.") from None

@@ -28,6 +28,8 @@ from qstore_appliance.errors import WorkerCrash
 from qstore_appliance.work import survival
 
 PRELOAD = "qstore_appliance.work.preload"
+#: A forkserver that dies is started again for so long, and three times at the least.
+RESTART_SECONDS = 3.0
 #: Seconds for a process that was killed to be gone.
 KILL_SECONDS = 5.0
 
@@ -171,26 +173,46 @@ class _Starter:
     """The one thread that starts children, and the forkserver with the first of them."""
 
     def __init__(self) -> None:
-        self._orders: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any], int]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._idle = threading.Event()
+        self._idle.set()
+        #: Orders of an earlier round are given up.
+        self.round = 0
 
     def run(self, order: Callable[[], Any]) -> Future[Any]:
+        future: Future[Any] = Future()
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._serve, name="children", daemon=True)
                 self._thread.start()
-        future: Future[Any] = Future()
-        self._orders.put((order, future))
+            self._idle.clear()
+            self._orders.put((order, future, self.round))
         return future
+
+    def give_up(self, seconds: float) -> None:
+        if self._idle.wait(seconds):
+            return
+        with self._lock:
+            self.round += 1
+        pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        if isinstance(pid, int):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _serve(self) -> None:
         while True:
-            order, future = self._orders.get()
+            order, future, round = self._orders.get()
             try:
+                if round != self.round:
+                    raise WorkerCrash("The server is stopping.")
                 future.set_result(order())
             except BaseException as error:
                 future.set_exception(error)
+            with self._lock:
+                if self._orders.empty():
+                    self._idle.set()
 
 
 _starter = _Starter()
@@ -211,9 +233,19 @@ def start(target: str, *, nice: int = 0, memory_bytes: int | None = None) -> Chi
     return _starter.run(lambda: _start(target, nice, memory_bytes)).result()
 
 
+def give_up_starting(seconds: float) -> None:
+    """
+    The server stops: whoever still waits for a child after so long is refused.
+
+    A forkserver that does not fork in that time is loading, compiling perhaps for minutes, and has no children yet: it
+    is ended.
+    """
+    _starter.give_up(seconds)
+
+
 def _ensure_forkserver() -> None:
     # `-c` programs look for modules in the working directory first, unless told otherwise.
-    changed = {"PYTHONSAFEPATH": "1", "QSTORE_PRELOAD": "1"}
+    changed = {"PYTHONSAFEPATH": "1", "QSTORE_PRELOAD": str(os.getpid())}
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:
@@ -232,17 +264,21 @@ def _ensure_forkserver() -> None:
 
 def _start(target: str, nice: int, memory_bytes: int | None) -> Child:
     error: Exception | None = None
-    for attempt in range(3):
+    round, began, attempts = _starter.round, time.monotonic(), 0
+    while attempts < 3 or time.monotonic() - began < RESTART_SECONDS:
+        attempts += 1
+        if round != _starter.round:
+            raise WorkerCrash("The server is stopping.")
         ours, theirs = mp_connection.Pipe(duplex=True)
         try:
             _ensure_forkserver()
             started = _Process(target=_enter, args=(target, theirs, nice, memory_bytes), name=target, daemon=True)
             started.start()
         except (OSError, EOFError) as caught:
-            # The forkserver was killed just now; the next round starts another.
+            # The forkserver was killed just now; once the system has noticed, the next round starts another.
             error = caught
             ours.close()
-            time.sleep(0.1 * attempt)
+            time.sleep(0.05)
         else:
             return Child(target, started, ours)
         finally:

@@ -28,8 +28,13 @@ MODULES = (
 )
 
 
-def prepare() -> None:
-    """Turn this process into a good parent of engine processes."""
+def prepare(server: int) -> None:
+    """
+    Turn this process into a good parent of engine processes.
+
+    Args:
+        server: The process that started this one.
+    """
     # Ctrl-C reaches the whole process group of a terminal; only the server decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -37,6 +42,9 @@ def prepare() -> None:
     from qstore_appliance.work import survival
 
     survival.die_with_parent()
+    if os.getppid() != server:
+        # It died before the kernel was asked to tell us.
+        os._exit(1)
     # Where the server happens to have been started must not decide what `import numba` means.
     sys.path[:] = [entry for entry in sys.path if entry]
 
@@ -64,5 +72,5 @@ def _attempt(step: Callable[[], object]) -> None:
         traceback.print_exc()
 
 
-if "multiprocessing.forkserver" in " ".join(sys.orig_argv) and os.environ.get("QSTORE_PRELOAD") == "1":
-    prepare()
+if "multiprocessing.forkserver" in " ".join(sys.orig_argv) and "QSTORE_PRELOAD" in os.environ:
+    prepare(int(os.environ.pop("QSTORE_PRELOAD")))

@@ -87,15 +87,16 @@ class Trainer:
             taken = self.portal.call(self.runs.begin, job_id, self.owner)
             if taken is None:
                 return
-            with structlog.contextvars.bound_contextvars(job_id=job_id):
-                _Run(self, *taken).see_through()
+            try:
+                with structlog.contextvars.bound_contextvars(job_id=job_id):
+                    _Run(self, *taken).see_through()
+            finally:
+                self.changed()
         except PortalClosed:
             log.info("training.left", job_id=job_id)
         except (Unavailable, StorageFull) as error:
             # The row still says queued, or its lease runs out: the reaper comes back to it.
             log.warning("training.not_begun", job_id=job_id, error=error.message)
-        finally:
-            self.changed()
 
 
 class _Run:

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -302,3 +303,26 @@ def test_logs_are_json_lines(served: Served) -> None:
     for line in served.log.read_text().splitlines():
         assert re.match(r"{.*}$", line), line
         json.loads(line)
+
+
+def test_tls(data_dir: Path, tmp_path: Path) -> None:
+    """With a certificate it serves HTTPS alone, and the demo speaks to its own server whatever name that is made out to."""
+    folder = Path(__file__).parent / "tls"
+    config = tmp_path / "tls.toml"
+    config.write_text(f"[server]\ntls_certificate = '{folder}/certificate.pem'\ntls_key = '{folder}/key.pem'\n")
+    with serving(data_dir, "--config", config) as server:
+        context = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
+        context.check_hostname = False
+        answered = httpx.get(f"https://127.0.0.1:{server.port}/ready", verify=context, trust_env=False)
+
+        assert answered.status_code == 200
+        assert f"ready at https://127.0.0.1:{server.port}" in server.output.read_text()
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{server.port}/ready", trust_env=False)
+
+    demo = qstore(
+        "demo", "--exit", "--epochs", 1, "--config", config, "--data-dir", tmp_path / "demo", "--port", free_port()
+    )
+
+    assert demo.returncode == 0, demo.stderr
+    assert "Test accuracy" in demo.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+
+from tests.acceptance.processes import environment, free_port
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = {"qstore_appliance": "qstore_appliance", "plugins/backends": "qstore_backends", "web": "qstore_web"}
@@ -38,7 +42,8 @@ class Installation:
         return subprocess.run(
             [str(word) for word in command],
             cwd=cwd,
-            env=kept,
+            # Kernels are cached by the path of their source, which nobody will ask for again.
+            env=kept | {"XDG_CACHE_HOME": str(self.folder / "cache")},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -124,3 +129,42 @@ def test_the_installed_packages_are_not_those_of_the_checkout(installation: Inst
     files, backends = done.stdout.split()[:3], done.stdout.split()[3:]
     assert all(Path(file).is_relative_to(installation.folder) for file in files)
     assert "qstore_backends.native" in backends
+
+
+def test_the_demo_runs_from_an_empty_directory(installation: Installation, tmp_path: Path):
+    """The main job works without the source tree: circuit, training, deployment, predictions, dashboard address."""
+    done = installation.run(
+        installation.qstore, "demo", "--exit", "--port", str(free_port()), cwd=tmp_path, timeout=300
+    )
+
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "Test accuracy" in done.stdout
+    assert "/app/jobs/job_" in done.stdout
+
+
+def test_the_dashboard_from_the_wheel(installation: Installation, tmp_path: Path):
+    """The installed server finds its pages and their assets."""
+    port = free_port()
+    process = subprocess.Popen(
+        [installation.qstore, "serve", "--port", str(port)],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert "ready at" in process.stdout.readline()
+        page = httpx.get(f"http://127.0.0.1:{port}/", follow_redirects=True, trust_env=False)
+        assets = re.findall(r'(?:href|src)="(/app/static/[^"]+)"', page.text)
+
+        assert page.status_code == 200
+        assert page.url.path == "/app/setup"
+        assert assets
+        for asset in assets:
+            assert httpx.get(f"http://127.0.0.1:{port}{asset}", trust_env=False).status_code == 200, asset
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()

@@ -9,21 +9,23 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from qstore_appliance import telemetry
 from qstore_appliance.api.app import create_app
 from qstore_appliance.api.server import Server, listen
 from qstore_appliance.appliance import Appliance
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.settings import Limits, Settings
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, ThreadCalculator
 
 #: Role names of the first organization, and `stranger`, the owner of the second.
 MEMBERS = ("owner", "admin", "developer", "viewer")
@@ -56,6 +58,25 @@ class Served:
     async def caller(self, role: str) -> Caller:
         caller: Caller = await self.appliance.sessions.by_access_token(self.token(role))
         return caller
+
+
+class Stderr:
+    """Standard error as it is when something is written, which pytest changes from test to test."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs() -> None:
+    """As the product logs: without the values of variables, which are slow to print."""
+    telemetry.configure("info", "console", stream=cast(TextIO, Stderr()))
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +120,11 @@ async def serving(settings: Settings, house: House, *, work: bool = False) -> As
     app = create_app(settings, open_appliance=open_appliance)
     server = Server(app, settings)
     await server.start(listener)
+    if not work:
+        # The true functions, in threads, and one backend: children take seconds to start, and have tests of their own.
+        backends, datasets = app.ctx.appliance.backends, app.ctx.appliance.datasets
+        backends._calculator = datasets._calculator = ThreadCalculator()
+        backends._names = ["native"]
     try:
         yield Served(server, app.ctx.appliance, settings, house)
     finally:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 import httpx
-import pytest
 
 from qstore_appliance.api.app import create_app, endpoints
 from qstore_appliance.api.registry import PUBLIC, SIGNED_IN, Endpoint
+from qstore_appliance.database.tables.models import DeploymentRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import SCOPES, ApiKeyDraft, Role, allows, is_scope
 from qstore_appliance.settings import Settings
 from tests.api.conftest import Client, Served
+from tests.factories import make_job_row, make_model_row
 
 GUARDED = [endpoint for endpoint in endpoints() if endpoint.permission != PUBLIC]
 SCOPED = [endpoint for endpoint in GUARDED if endpoint.permission != SIGNED_IN]
@@ -56,46 +57,87 @@ def test_no_route_is_undeclared(settings: Settings) -> None:
     type(app).unregister_app(app)
 
 
-@pytest.mark.parametrize("endpoint", GUARDED, ids=name)
-async def test_nobody_is_told_to_sign_in(client: Client, endpoint: Endpoint) -> None:
-    """Without credentials, with wrong ones, or with ones in the query string: 401."""
+async def test_nobody_is_told_to_sign_in(client: Client) -> None:
+    """Without credentials, with wrong ones, or with ones that are no header of ours: 401 on every route."""
     anonymous = client(None)
-    for headers in (
-        {},
-        {"Authorization": "Bearer nonsense"},
-        {"Authorization": "Basic YTpi"},
-        {"X-API-Key": "qsk_live_" + "a" * 24},
-        {"X-HTTP-Method-Override": "GET"},
-    ):
-        answer = await anonymous.request(endpoint.method, address(endpoint), headers=headers)
-        assert answer.status_code == 401, headers
-        assert answer.json()["error"]["code"] == "UNAUTHENTICATED"
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    for endpoint in GUARDED:
+        for headers in (
+            {},
+            {"Authorization": "Bearer nonsense"},
+            {"Authorization": "Basic YTpi"},
+            {"X-API-Key": "qsk_live_" + "a" * 24},
+            {"X-HTTP-Method-Override": "GET"},
+        ):
+            answer = await anonymous.request(endpoint.method, address(endpoint), headers=headers)
+
+            assert answer.status_code == 401, (name(endpoint), headers)
+            assert answer.json()["error"]["code"] == "UNAUTHENTICATED"
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("endpoint", SCOPED, ids=name)
-async def test_without_its_permission_a_route_is_forbidden(served: Served, client: Client, endpoint: Endpoint) -> None:
+async def test_without_its_permission_a_route_is_forbidden(served: Served, client: Client) -> None:
     """A key that has some other scope of the same installation is refused with 403 and the permission it lacks."""
-    other = "backends:read" if endpoint.permission != "backends:read" else "usage:read"
-    owner = await served.caller("owner")
-    key = await served.appliance.accounts.create_key(owner, ApiKeyDraft(name="narrow", scopes=[other]))
+    owner, keys = await served.caller("owner"), {}
+    for scope in ("backends:read", "usage:read"):
+        made = await served.appliance.accounts.create_key(owner, ApiKeyDraft(name="narrow", scopes=[scope]))
+        keys[scope] = made.key
+    for endpoint in SCOPED:
+        key = keys["usage:read" if endpoint.permission == "backends:read" else "backends:read"]
 
-    answer = await client(None).request(endpoint.method, address(endpoint), headers={"X-API-Key": key.key})
+        answer = await client(None).request(endpoint.method, address(endpoint), headers={"X-API-Key": key})
 
-    assert answer.status_code == 403
-    assert answer.json()["error"]["details"] == {"permission": endpoint.permission}
+        assert answer.status_code == 403, name(endpoint)
+        assert answer.json()["error"]["details"] == {"permission": endpoint.permission}
 
 
-@pytest.mark.parametrize("endpoint", OF_ONE, ids=name)
-async def test_what_is_not_here_is_not_found(client: Client, endpoint: Endpoint) -> None:
+async def test_what_is_not_here_is_not_found(owner: httpx.AsyncClient) -> None:
     """An id of nothing, or of nonsense, is 404 on every route that takes one."""
-    owner = client("owner")
-    body = BODIES.get(endpoint.path, {})
-    for id in (ids.new(KINDS[endpoint.tag]), "%00", "..%2f..%2fetc", "x" * 40, "x" * 64):
-        answer = await owner.request(
-            endpoint.method, address(endpoint, id), **({"json": body} if endpoint.body else {})
-        )
-        assert answer.status_code == 404, id
+    for endpoint in OF_ONE:
+        more = {"json": BODIES.get(endpoint.path, {})} if endpoint.body else {}
+        for id in (ids.new(KINDS[endpoint.tag]), "%00", "..%2f..%2fetc", "x" * 40, "x" * 64):
+            answer = await owner.request(endpoint.method, address(endpoint, id), **more)
+
+            assert answer.status_code == 404, (name(endpoint), id)
+
+
+async def test_what_belongs_to_others_is_not_found(served: Served, client: Client) -> None:
+    """Every thing of an organization is to a stranger as if it did not exist: the same status, code and words."""
+    caller, owner, stranger = await served.caller("owner"), client("owner"), client("stranger")
+    circuit = {"name": "c", "n_qubits": 1, "gates": [{"type": "H", "targets": [0]}]}
+    model = await make_model_row(caller)
+    deployment = await DeploymentRow.create(
+        id=ids.new("deploy"),
+        organization_id=caller.organization_id,
+        model_id=model.id,
+        endpoint=f"/v1/models/{model.id}/predict",
+        backend="native",
+        config={},
+        status="retired",
+        capped=False,
+    )
+    upload = await owner.post("/v1/datasets", files={"file": ("a.csv", b"a,b\n1,x\n2,y\n3,x\n4,y\n")})
+    theirs = {
+        "circuits": (await owner.post("/v1/circuits", json=circuit)).json()["data"]["id"],
+        "datasets": upload.json()["data"]["id"],
+        "jobs": (await make_job_row(caller)).id,
+        "models": model.id,
+        "deployments": deployment.id,
+        "api-keys": (await owner.post("/v1/api-keys", json={"name": "k", "scopes": ["jobs:read"]})).json()["data"][
+            "id"
+        ],
+    }
+    for endpoint in OF_ONE:
+        more = {"json": BODIES.get(endpoint.path, {})} if endpoint.body else {}
+        found, absent = [
+            await stranger.request(endpoint.method, address(endpoint, id), **more)
+            for id in (theirs[endpoint.tag], ids.new(KINDS[endpoint.tag]))
+        ]
+
+        assert found.status_code == absent.status_code == 404, name(endpoint)
+        assert found.json()["error"]["message"] == absent.json()["error"]["message"], name(endpoint)
+    for noun in theirs:
+        rows = (await stranger.get(f"/v1/{noun}")).json()["data"]
+        assert theirs[noun] not in {row["id"] for row in rows}
 
 
 async def test_viewers_look_and_do_not_touch(client: Client) -> None:

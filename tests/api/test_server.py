@@ -18,7 +18,7 @@ from qstore_appliance.api.server import Server, listen, tls
 from qstore_appliance.errors import ConfigurationInvalid, DataDirectoryInUse, Refused
 from qstore_appliance.settings import Server as ServerSettings
 from qstore_appliance.settings import Settings
-from tests.api.conftest import Client, Served, with_port
+from tests.api.conftest import Client, House, Served, serving, with_port
 
 
 def test_a_taken_port_is_said_with_the_way_out(tmp_path: Path) -> None:
@@ -104,3 +104,21 @@ def test_two_apps_live_side_by_side(settings: Settings) -> None:
     assert first.name != second.name
     for app in (first, second):
         type(app).unregister_app(app)
+
+
+async def test_a_head_that_drips_is_not_waited_for(settings: Settings, house: House) -> None:
+    """A client that sends its header a byte at a time is cut off, however busy it looks."""
+    async with serving(settings, house) as served:
+        served.server.app.config.REQUEST_TIMEOUT = 1
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.settings.server.port)
+        start = asyncio.get_running_loop().time()
+        writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        reading = asyncio.create_task(reader.read())
+        async with asyncio.timeout(5):
+            while not reading.done():
+                writer.write(b"x")
+                await asyncio.sleep(0.1)
+
+        assert b" 400 " in (await reading).split(b"\r\n")[0]
+        assert asyncio.get_running_loop().time() - start < 3
+        writer.close()

@@ -1,0 +1,185 @@
+"""Replicas: real predictor processes, killed, replaced, swapped for one another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from qstore_appliance.engine.plan import Plan
+from qstore_appliance.errors import ArtifactCorrupt, DeadlineExceeded, NoCapacity, ValidationFailed
+from qstore_appliance.work.replicas import PredictorReplicas
+from tests.work.bench import ansatz, children_of
+
+FLOWER = [5.1, 3.5, 1.4, 0.2]
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model of irises, trained here."""
+    from qstore_appliance.engine.training import Training
+
+    config = {"epochs": 2, "dataset": {"type": "iris"}}
+    circuit = {"n_qubits": 4, "format": "unified", "gates": ansatz(4)}
+    dataset = {"kind": "builtin", "name": "iris", "digest": None}
+    training = Training(
+        Plan(circuit=circuit, config=config, backend="native", backend_options={}, dataset=dataset, seed=1)
+    )
+    list(training.epochs())
+    file = tmp_path_factory.mktemp("model") / "artifact.npz"
+    file.write_bytes(training.finish().artifact)
+    return file
+
+
+@pytest_asyncio.fixture
+async def replicas() -> AsyncIterator[PredictorReplicas]:
+    replicas = PredictorReplicas(1, 10)
+    yield replicas
+    await replicas.close()
+    assert children_of("predict") == []
+
+
+async def ask(replicas: PredictorReplicas, deployment: str = "deploy_a", n: int = 1) -> list[str]:
+    found = await replicas.predict(deployment, [FLOWER] * n, shots=None, backend="native", seed=None)
+    return [str(label) for label in found["labels"]]
+
+
+async def test_replica_answers(replicas: PredictorReplicas, artifact: Path) -> None:
+    """An open deployment answers with labels, probabilities that add up, and what was executed."""
+    running = await replicas.open("deploy_a", str(artifact), "native", {}, 3)
+    again = await replicas.open("deploy_a", str(artifact), "native", {}, 3)
+
+    found = await replicas.predict("deploy_a", [FLOWER, FLOWER], shots=None, backend="native", seed=None)
+
+    assert running == again == 1
+    assert found["labels"][0] in {"setosa", "versicolor", "virginica"}
+    assert abs(sum(found["probabilities"][0]) - 1) < 1e-6
+    assert (found["circuits"], found["shots"], found["backend"]) == (2, 0, "native")
+    [state] = replicas.state("deploy_a")
+    assert (state["state"], state["served"], state["pid"]) == ("ready", 1, children_of("predict")[0])
+
+
+async def test_shots_are_reproducible(replicas: PredictorReplicas, artifact: Path) -> None:
+    """The same seed gives the same sampled probabilities."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+
+    first, second = [await replicas.predict("deploy_a", [FLOWER], shots=50, backend="native", seed=3) for _ in range(2)]
+
+    assert first["probabilities"] == second["probabilities"]
+    assert first["shots"] == 50
+
+
+async def test_wrong_input_is_named(replicas: PredictorReplicas, artifact: Path) -> None:
+    """An input that does not fit is refused by its index, and the replica stays."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+
+    with pytest.raises(ValidationFailed, match=r"inputs\[1\]"):
+        await replicas.predict("deploy_a", [FLOWER, [1.0]], shots=None, backend="native", seed=None)
+
+    assert await ask(replicas)
+
+
+async def test_killed_replica_is_replaced(replicas: PredictorReplicas, artifact: Path) -> None:
+    """A replica that is killed while idle is there again within two seconds, without anybody asking."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+    [pid] = children_of("predict")
+    began = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+
+    while [state["pid"] for state in replicas.state("deploy_a") if state["pid"] not in (None, pid)] == []:
+        assert time.monotonic() - began < 2.0
+        await asyncio.sleep(0.01)
+
+    print(f"replica replaced: {time.monotonic() - began:.2f} s")
+    assert await ask(replicas)
+
+
+async def test_question_outlives_its_replica(replicas: PredictorReplicas, artifact: Path) -> None:
+    """A replica killed over a question costs time, not the answer."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+    [pid] = children_of("predict")
+    os.kill(pid, signal.SIGSTOP)
+    asking = asyncio.create_task(ask(replicas))
+    await asyncio.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+
+    assert await asyncio.wait_for(asking, 5)
+
+
+async def test_stuck_replica_meets_the_deadline(artifact: Path) -> None:
+    """A prediction that takes too long is stopped, its process replaced."""
+    replicas = PredictorReplicas(1, 0.5)
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+    [pid] = children_of("predict")
+    os.kill(pid, signal.SIGSTOP)
+
+    with pytest.raises(DeadlineExceeded):
+        await ask(replicas)
+    async with asyncio.timeout(5):
+        while not [state for state in replicas.state("deploy_a") if state["state"] == "ready"]:
+            await asyncio.sleep(0.02)
+
+    assert await ask(replicas)
+    await replicas.close()
+
+
+async def test_two_models_share_the_only_place(replicas: PredictorReplicas, artifact: Path) -> None:
+    """Where one process fits, each of two deployments gets it when it is asked; both answer."""
+    for deployment in ("deploy_a", "deploy_b"):
+        assert await replicas.open(deployment, str(artifact), "native", {}, 1) == 1
+    assert replicas.state("deploy_a") == []
+
+    answers = [await ask(replicas, deployment) for deployment in ("deploy_a", "deploy_b", "deploy_a")]
+
+    assert all(answers)
+    assert len(children_of("predict")) == 1
+    assert len(replicas.state("deploy_a")) == 1
+
+
+async def test_many_ask_at_once(replicas: PredictorReplicas, artifact: Path) -> None:
+    """Questions at the same time are answered one after the other, none is lost, and the loop goes on meanwhile."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+    turns, done = 0, asyncio.Event()
+
+    async def watch() -> None:
+        nonlocal turns
+        while not done.is_set():
+            turns += 1
+            await asyncio.sleep(0.001)
+
+    watching = asyncio.create_task(watch())
+    answers = await asyncio.gather(*(ask(replicas, n=20) for _ in range(60)))
+    done.set()
+    await watching
+
+    assert [len(answer) for answer in answers] == [20] * 60
+    assert turns > 20
+
+
+async def test_closed_deployment_answers_nobody(replicas: PredictorReplicas, artifact: Path) -> None:
+    """After `close_one` there is no process and no answer; closing what is not open is fine."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+
+    await replicas.close_one("deploy_a")
+    await replicas.close_one("deploy_z")
+
+    assert children_of("predict") == []
+    with pytest.raises(NoCapacity):
+        await ask(replicas)
+
+
+async def test_damaged_artifact_is_refused(replicas: PredictorReplicas, artifact: Path, tmp_path: Path) -> None:
+    """Opening damaged bytes raises what is wrong, and leaves nothing behind."""
+    damaged = tmp_path / "damaged.npz"
+    damaged.write_bytes(artifact.read_bytes()[:-100])
+
+    with pytest.raises(ArtifactCorrupt):
+        await replicas.open("deploy_a", str(damaged), "native", {}, 1)
+
+    assert replicas.state("deploy_a") == []
