@@ -224,7 +224,7 @@ class ConfigDraft(Draft):
 
 
 class JobDraft(Draft):
-    circuit_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    circuit_id: Annotated[str, StringConstraints(min_length=1, max_length=40)]
     config: ConfigDraft
     priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
     budget_limit: float | None = Field(default=None, ge=0, le=1e9)

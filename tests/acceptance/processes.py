@@ -70,7 +70,12 @@ class Served:
                 stdin=subprocess.DEVNULL,
                 env=environment(**more),
             )
-        self.wait_for(r"ready at (\S+)")
+        try:
+            self.wait_for(r"ready at (\S+)")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
         self.seconds_to_ready = time.monotonic() - began
 
     def wait_for(self, pattern: str, seconds: float = READY_SECONDS) -> re.Match[str]:
@@ -180,3 +185,11 @@ def alive(pids: set[int]) -> set[int]:
             if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
                 running.add(pid)
     return running
+
+
+def wait_until_gone(pids: set[int], seconds: float = 3.0) -> None:
+    """A child notices a moment later that its server is gone."""
+    deadline = time.monotonic() + seconds
+    while alive(pids):
+        assert time.monotonic() < deadline, alive(pids)
+        time.sleep(0.05)

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.processes import QSTORE, alive, descendants, environment, free_port, qstore
+from tests.acceptance.processes import QSTORE, descendants, environment, free_port, qstore, wait_until_gone
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="not on this operating system: needs /proc")
 
@@ -73,7 +73,7 @@ def test_it_goes_on_until_told(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
 
     assert process.wait(20) == 0
-    assert not alive(below)
+    wait_until_gone(below)
     assert '"name": "demo"' in keys.stdout
     assert '"total": 0' in qstore("key", "list", "--data-dir", data_dir, "--json").stdout
 
@@ -102,7 +102,4 @@ def test_killed(tmp_path: Path) -> None:
 
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 15
-    while alive(below):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until_gone(below, 15)

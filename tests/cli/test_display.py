@@ -31,7 +31,7 @@ def test_coloured_pictures() -> None:
     """On a terminal every pixel has its grey: the upper as foreground, the lower as background."""
     drawn = picture([0.0, 16.0, 8.0, 16.0])
 
-    assert drawn.plain == "▀▀\n"
+    assert drawn.plain == "▀▀"
     assert [span.style for span in drawn.spans] == [
         "rgb(0,0,0) on rgb(128,128,128)",
         "rgb(255,255,255) on rgb(255,255,255)",
