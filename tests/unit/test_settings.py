@@ -136,7 +136,7 @@ class TestRefusals:
             ("[server]\nallowed_hosts = 'a'\n", 2, "server.allowed_hosts"),
             ("[server]\nallowed_hosts = [1]\n", 2, "server.allowed_hosts"),
             ("[database]\nurl_file = '/nowhere'\n", 2, "database.url_file"),
-            ("[backends.ionq]\napi_key_file = '/nowhere'\n", 2, "backends.api_key_file"),
+            ("[backends.ionq]\napi_key_file = '/nowhere'\n", 2, "backends.ionq.api_key_file"),
         ],
     )
     def test_a_wrong_key_is_named_with_its_line(self, tmp_path: Path, text: str, line: int, key: str) -> None:

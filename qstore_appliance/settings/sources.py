@@ -1,8 +1,8 @@
 """
-Settings: one table of sections, frozen once read.
+Where settings come from, the later over the earlier: defaults, `qstore.toml`, environment (`QSTORE_SECTION__KEY`), flags.
 
-Later wins: defaults < `qstore.toml` < environment (`QSTORE_SECTION__KEY`) < flags. A secret may be given as
-`<key>_file`, the path of a file that only its owner can read. Nothing here opens a database or a socket.
+A secret may be given as `<key>_file`, the path of a file that only its owner can read. Nothing here opens a database or
+a socket.
 """
 
 from __future__ import annotations
@@ -15,158 +15,11 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from qstore_appliance.errors import ConfigurationInvalid
-
-
-def option(
-    default: Any, help: str, *, secret: bool = False, low: float | None = None, high: float | None = None
-) -> Any:
-    """One key of a section: its default, the sentence that documents it, and its bounds."""
-    metadata = {"help": help, "secret": secret, "low": low, "high": high}
-    if isinstance(default, (list, dict)):
-        raise TypeError("defaults are immutable: use a tuple")
-    return field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True)
-class Server:
-    host: str = option("127.0.0.1", "Address to listen on.")
-    port: int = option(8000, "Port to listen on.", low=1, high=65535)
-    allowed_hosts: tuple[str, ...] = option((), "Host names that this server answers to, besides its own.")
-    public_url: str = option("", "Address printed in answers where clients reach us through a proxy.")
-    insecure_http: bool = option(False, "Allow plain HTTP on an address that is not loopback.")
-    tls_certificate: str = option("", "PEM file of the certificate chain; with tls_key, serves HTTPS.")
-    tls_key: str = option("", "PEM file of the private key.")
-
-
-@dataclass(frozen=True)
-class Database:
-    url: str = option(
-        "", "Empty: SQLite in the data directory. Or postgres://user:password@host:5432/name.", secret=True
-    )
-
-
-@dataclass(frozen=True)
-class Queue:
-    url: str = option("", "Empty: a queue file in the data directory. Or redis://host:6379/0.", secret=True)
-
-
-@dataclass(frozen=True)
-class Jobs:
-    slots: int = option(1, "Training jobs that run at the same time on this machine.", low=0, high=64)
-    threads: int = option(0, "Threads of one training job; 0: all cores divided by the slots.", low=0, high=1024)
-    lease_seconds: int = option(15, "A running job that is silent for so long is taken to be dead.", low=3, high=3600)
-    max_queued: int = option(10_000, "Waiting jobs of one organization.", low=1, high=10_000_000)
-
-
-@dataclass(frozen=True)
-class Datasets:
-    max_bytes: int = option(2_000_000_000, "Largest upload in bytes.", low=1)
-    folder: str = option("", "Where imported data sets lie; empty: `datasets` in the data directory.")
-
-
-@dataclass(frozen=True)
-class Limits:
-    key: int = option(1_000, "Requests in an API key's bucket (refilled by a hundredth each second).", low=1)
-    user: int = option(6_000, "Requests in a signed-in user's bucket.", low=1)
-    address: int = option(300, "Requests in the bucket of an address without credentials.", low=1)
-    sign_in_failures: int = option(10, "Failed sign-ins allowed per account and address in five minutes.", low=1)
-
-
-@dataclass(frozen=True)
-class Auth:
-    access_seconds: int = option(3_600, "Life of an access token.", low=60, high=86_400)
-    refresh_seconds: int = option(30 * 86_400, "Life of a refresh token and of a dashboard session.", low=300)
-    setup_seconds: int = option(15 * 60, "Life of the one-time set-up token.", low=60)
-
-
-@dataclass(frozen=True)
-class Predictions:
-    replicas: int = option(1, "Predictor processes that this machine holds at the most.", low=1, high=64)
-    deadline_seconds: int = option(30, "A prediction that takes longer is stopped.", low=1, high=600)
-    max_inputs: int = option(10_000, "Inputs in one prediction request.", low=1)
-
-
-@dataclass(frozen=True)
-class Telemetry:
-    level: str = option("info", "Log level: debug, info, warning or error.")
-    format: str = option("auto", "Log format: json, console, or auto (console on a terminal).")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything an operator decides, and the data directory it is about."""
-
-    data_dir: Path
-    server: Server = Server()
-    database: Database = Database()
-    queue: Queue = Queue()
-    jobs: Jobs = Jobs()
-    datasets: Datasets = Datasets()
-    limits: Limits = Limits()
-    auth: Auth = Auth()
-    predictions: Predictions = Predictions()
-    telemetry: Telemetry = Telemetry()
-    #: `[backends.<name>]` as written; each plugin reads its own.
-    backends: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    #: `[dataset_digests.<name>]`: file name → digest, over the built-in table for mnist and fashion_mnist.
-    dataset_digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    @property
-    def database_file(self) -> Path:
-        return self.data_dir / "qstore.sqlite3"
-
-    @property
-    def queue_file(self) -> Path:
-        return self.data_dir / "queue.sqlite3"
-
-    @property
-    def blob_dir(self) -> Path:
-        return self.data_dir / "blobs"
-
-    @property
-    def dataset_dir(self) -> Path:
-        return Path(self.datasets.folder) if self.datasets.folder else self.data_dir / "datasets"
-
-    @property
-    def secret_file(self) -> Path:
-        return self.data_dir / "secret.key"
-
-    @property
-    def lock_file(self) -> Path:
-        return self.data_dir / "lock"
-
-    @property
-    def control_socket(self) -> Path:
-        return self.data_dir / "control.sock"
-
-    @property
-    def is_postgres(self) -> bool:
-        return self.database.url.startswith(("postgres://", "postgresql://"))
-
-    @property
-    def address(self) -> str:
-        """The address that people open."""
-        if self.server.public_url:
-            return self.server.public_url.rstrip("/")
-        scheme = "https" if self.server.tls_certificate else "http"
-        host = f"[{self.server.host}]" if ":" in self.server.host else self.server.host
-        return f"{scheme}://{host}:{self.server.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        return self.server.host in {"127.0.0.1", "::1", "localhost"}
-
-
-SECTIONS: dict[str, type] = {
-    f.name: f.default.__class__  # type: ignore[misc]
-    for f in dataclasses.fields(Settings)
-    if dataclasses.is_dataclass(f.default) and not isinstance(f.default, type)
-}
+from qstore_appliance.settings.sections import SECTIONS, Settings
 
 
 def load(
@@ -266,7 +119,8 @@ def _at(path: Path, text: str, section: str, key: str | None, message: str) -> C
     for index, line in enumerate(text.splitlines(), start=1):
         bare = line.strip()
         if bare.startswith("["):
-            inside = bare.strip("[] ").split(".")[0] == section
+            header = bare.strip("[] ")
+            inside = header == section or (key is None and header.startswith(section + "."))
             if inside and key is None:
                 number = index
                 break
@@ -334,7 +188,7 @@ def _secrets_of(path: Path, text: str, section: str, table: Mapping[str, Any]) -
                 try:
                     resolved[name][key[:-5]] = read_secret(Path(value))
                 except ConfigurationInvalid as error:
-                    raise _at(path, text, section, key, error.message) from error
+                    raise _at(path, text, f"{section}.{name}", key, error.message) from error
             else:
                 resolved[name][key] = value
     return resolved
@@ -373,38 +227,6 @@ def _validate(settings: Settings) -> None:
         raise ConfigurationInvalid("telemetry.level: write debug, info, warning or error")
     if settings.telemetry.format not in {"auto", "json", "console"}:
         raise ConfigurationInvalid("telemetry.format: write json, console or auto")
-
-
-def template() -> str:
-    """`qstore.toml` with every key present, commented, at its default."""
-    lines = [
-        "# Q-Store Appliance. Every key is here at its default; take the # away to change one.",
-        '# Environment: QSTORE_SECTION__KEY. Secrets may be given as <key>_file = "path" (mode 0600).',
-    ]
-    for section, kind in SECTIONS.items():
-        lines += ["", f"[{section}]"]
-        for f in dataclasses.fields(kind):
-            lines += [f"# {f.metadata['help']}", f"# {f.name} = {_toml(f.default)}"]
-    lines += [
-        "",
-        "# Options of one backend plugin, for example its prices in US dollars:",
-        "# [backends.native]",
-        "# per_circuit = 0.0",
-        "",
-        "# Digests of the original idx files, where yours differ from the published ones:",
-        "# [dataset_digests.mnist]",
-        '# "train-images-idx3-ubyte" = "md5:…"',
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(f'"{v}"' for v in value) + "]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def default_data_dir(environment: Mapping[str, str] | None = None) -> Path:

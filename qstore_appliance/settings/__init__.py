@@ -1,0 +1,35 @@
+"""Settings: one table of sections, frozen once read from their sources."""
+
+from qstore_appliance.settings.sections import (
+    SECTIONS,
+    Auth,
+    Database,
+    Datasets,
+    Jobs,
+    Limits,
+    Predictions,
+    Queue,
+    Server,
+    Settings,
+    Telemetry,
+    template,
+)
+from qstore_appliance.settings.sources import default_data_dir, load, read_secret
+
+__all__ = [
+    "SECTIONS",
+    "Auth",
+    "Database",
+    "Datasets",
+    "Jobs",
+    "Limits",
+    "Predictions",
+    "Queue",
+    "Server",
+    "Settings",
+    "Telemetry",
+    "default_data_dir",
+    "load",
+    "read_secret",
+    "template",
+]
