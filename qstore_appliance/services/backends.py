@@ -205,7 +205,8 @@ class Backends:
         if name in self._described:
             return self._described[name]
         try:
-            return await asyncio.wait_for(asyncio.shield(self._probe(name)), PATIENCE_SECONDS)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await asyncio.shield(self._probe(name))
         except TimeoutError as error:
             raise BackendUnavailable(f"The backend {name} is still starting.", retry_after=5.0) from error
 

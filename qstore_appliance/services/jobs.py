@@ -186,7 +186,8 @@ class Jobs:
             wakes = aiter(subscription)
             while not ended:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(anext(wakes), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await anext(wakes)
                 # The status first: lines that are there once it has ended are all lines there will be.
                 ended = Status((await self._row(caller, id)).status) in TERMINAL
                 rows = JobLogRow.filter(job_id=id, seq__gt=last, level__in=levels).order_by("seq")

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from qstore_appliance.errors import DeadlineExceeded, QStoreError, Unavailable, WorkerCrash, WorkerOutOfMemory
+from qstore_appliance.errors import DeadlineExceeded, Unavailable, WorkerCrash, WorkerOutOfMemory
 from qstore_appliance.services.machine import memory_available
 from qstore_appliance.work import children, wire
 
@@ -74,24 +74,28 @@ class Calculator:
             child.close()
         return children.start("calculate", nice=self._nice, memory_bytes=memory_available())
 
-    def _asked(self, question: bytes) -> children.Child:
-        """A process that has received the question; one that died while it was idle is passed over."""
-        for _ in range(2):
-            child = self._take()
-            try:
-                child.send(question)
-            except WorkerCrash:
-                child.close()
-            else:
-                return child
-        raise WorkerCrash("The worker process died as soon as it was started.")
-
     def _call(self, function: str, question: bytes, timeout: float) -> Any:
-        child = self._asked(question)
-        self._busy.add(child)
-        good = False
         started = time.monotonic()
         try:
+            return self._ask(question, timeout)
+        except WorkerCrash as error:
+            if self._closed:
+                raise Unavailable("The server is stopping.") from None
+            if not error.details.get("unread"):
+                raise
+            # It had died while it was idle, and the question was never read.
+            return self._ask(question, timeout)
+        finally:
+            log.debug("calculator.called", function=function, seconds=round(time.monotonic() - started, 3))
+
+    def _ask(self, question: bytes, timeout: float) -> Any:
+        child = self._take()
+        self._busy.add(child)
+        good = False
+        try:
+            if self._closed:
+                raise Unavailable("The server is stopping.")
+            child.send(question)
             if not child.poll(timeout):
                 raise DeadlineExceeded(
                     f"The calculation took longer than {timeout:g} s and was stopped.", details={"seconds": timeout}
@@ -105,15 +109,7 @@ class Calculator:
             # After running out of memory a process is not to be trusted with the next call.
             good = not isinstance(found, WorkerOutOfMemory)
             raise found
-        except WorkerCrash:
-            if self._closed:
-                raise Unavailable("The server is stopping.") from None
-            raise
-        except QStoreError as error:
-            log.debug("calculator.refused", function=function, code=error.code)
-            raise
         finally:
-            log.debug("calculator.called", function=function, seconds=round(time.monotonic() - started, 3))
             self._busy.discard(child)
             if good and self._keep and not self._closed:
                 self._idle.append(child)

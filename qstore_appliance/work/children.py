@@ -109,12 +109,12 @@ class Child:
     def send(self, content: bytes) -> None:
         """
         Raises:
-            WorkerCrash: The child is gone.
+            WorkerCrash: The child is gone, and has not read this (`details["unread"]`).
         """
         try:
             self._pipe.send_bytes(content)
         except (OSError, ValueError) as error:
-            raise WorkerCrash(self.epitaph()) from error
+            raise WorkerCrash(self.epitaph(), details={"unread": True}) from error
 
     def poll(self, seconds: float) -> bool:
         """Whether there is something to receive, the child's end included."""
@@ -126,10 +126,14 @@ class Child:
     def receive(self) -> bytes:
         """
         Raises:
-            WorkerCrash: The child is gone, or wrote half a message before it went.
+            WorkerCrash: The child is gone, or wrote half a message before it went; `details["unread"]` where it never
+                read what was sent to it last.
         """
         try:
             return self._pipe.recv_bytes()
+        except ConnectionResetError as error:
+            # So ends a local socket whose other end was closed over unread bytes.
+            raise WorkerCrash(self.epitaph(), details={"unread": True}) from error
         except (OSError, EOFError, ValueError) as error:
             raise WorkerCrash(self.epitaph()) from error
 

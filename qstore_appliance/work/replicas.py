@@ -8,6 +8,7 @@ and the one that was idle longest makes room: loading a model takes a fraction o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -254,10 +255,9 @@ class PredictorReplicas:
                     raise NoCapacity("Every replica is busy.", retry_after=1.0)
                 async with deployment.free:
                     if not any(not replica.busy for replica in deployment.replicas):
-                        try:
-                            await asyncio.wait_for(deployment.free.wait(), min(seconds, 1.0))
-                        except TimeoutError:
-                            continue
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(min(seconds, 1.0)):
+                                await deployment.free.wait()
         finally:
             deployment.waiting -= 1
 

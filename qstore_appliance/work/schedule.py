@@ -52,8 +52,10 @@ class Reaper:
             except Exception:
                 # Whatever it is, jobs must not wait for ever because one look failed.
                 log.exception("reaper.broke")
+            # Not `wait_for`: up to Python 3.11 it loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._told.wait()
             self._told.clear()
 
     async def _look(self) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -24,6 +25,14 @@ from qstore_appliance.work.calculator import Calculator
 from tests.work.bench import children_of
 
 ENGINE = "qstore_appliance.engine"
+READ = f"{ENGINE}.uploads:read_csv"
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """A file that never ends, and never begins: who reads it waits for ever."""
+    os.mkfifo(tmp_path / "endless.csv")
+    return tmp_path / "endless.csv"
 
 
 @pytest_asyncio.fixture
@@ -85,15 +94,14 @@ async def test_what_is_no_value_stays_outside(calculator: Calculator) -> None:
         await calculator.call(f"{ENGINE}.datasets:load_builtin", "iris")
 
 
-async def test_deadline_ends_the_process(calculator: Calculator) -> None:
+async def test_deadline_ends_the_process(calculator: Calculator, endless: Path) -> None:
     """A call that takes too long is stopped with its process; the next one gets a new process."""
     await calculator.call(f"{ENGINE}.discovery:names")
     [pid] = children_of("calculate")
-    os.kill(pid, signal.SIGSTOP)
 
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded):
-        await calculator.call(f"{ENGINE}.discovery:names", timeout=0.3)
+        await calculator.call(READ, endless, timeout=0.3)
     seconds = time.monotonic() - began
 
     assert seconds < 1.0
@@ -101,8 +109,22 @@ async def test_deadline_ends_the_process(calculator: Calculator) -> None:
     assert children_of("calculate") != [pid]
 
 
-async def test_crash_is_told_and_mended(calculator: Calculator) -> None:
+async def test_crash_is_told_and_mended(calculator: Calculator, endless: Path) -> None:
     """A process that dies over a call fails this call only."""
+    await calculator.call(f"{ENGINE}.discovery:names")
+    [pid] = children_of("calculate")
+    calling = asyncio.create_task(calculator.call(READ, endless))
+    await asyncio.sleep(0.2)
+    os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(WorkerCrash, match="SIGKILL"):
+        await calling
+
+    assert "native" in await calculator.call(f"{ENGINE}.discovery:names")
+
+
+async def test_question_that_was_not_read_is_asked_again(calculator: Calculator) -> None:
+    """A process that dies before it has read the question costs nobody an error."""
     await calculator.call(f"{ENGINE}.discovery:names")
     [pid] = children_of("calculate")
     os.kill(pid, signal.SIGSTOP)
@@ -110,10 +132,7 @@ async def test_crash_is_told_and_mended(calculator: Calculator) -> None:
     await asyncio.sleep(0.1)
     os.kill(pid, signal.SIGKILL)
 
-    with pytest.raises(WorkerCrash, match="SIGKILL"):
-        await calling
-
-    assert "native" in await calculator.call(f"{ENGINE}.discovery:names")
+    assert "native" in await calling
 
 
 async def test_idle_process_that_died_is_not_used(calculator: Calculator) -> None:
@@ -136,15 +155,13 @@ async def test_probes_have_a_process_of_their_own() -> None:
     await probes.close()
 
 
-async def test_closing_ends_a_call(calculator: Calculator) -> None:
+async def test_closing_ends_a_call(calculator: Calculator, endless: Path) -> None:
     """A call under way when the server stops is told so, at once; a later one too."""
-    await calculator.call(f"{ENGINE}.discovery:names")
-    [pid] = children_of("calculate")
-    os.kill(pid, signal.SIGSTOP)
-    calling = asyncio.create_task(calculator.call(f"{ENGINE}.discovery:names"))
-    await asyncio.sleep(0.1)
+    calling = asyncio.create_task(calculator.call(READ, endless))
+    await asyncio.sleep(0.2)
 
-    await calculator.close()
+    async with asyncio.timeout(5):
+        await calculator.close()
 
     with pytest.raises(Unavailable):
         await calling
