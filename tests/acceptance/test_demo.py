@@ -103,3 +103,14 @@ def test_killed(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     wait_until_gone(below, 15)
+
+
+def test_the_same_on_postgres_and_redis(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
+    """By two settings the whole demo runs on Postgres and Redis, and no SQLite file appears in the data directory."""
+    data_dir = tmp_path / "demo"
+    urls = {"QSTORE_DATABASE__URL": postgres_url, "QSTORE_QUEUE__URL": redis_url}
+    ended = qstore("demo", "--exit", "--data-dir", data_dir, "--port", free_port(), **urls)
+
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    assert number(r"Test accuracy +(\d\.\d+)", ended.stdout) > 0.8
+    assert not list(data_dir.glob("*.sqlite3*"))
