@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from qstore_appliance.cli import acting
-from qstore_appliance.cli.output import more, table
+from qstore_appliance.cli.output import harmless, more, table
 from qstore_appliance.domain.jobs import TERMINAL, Job, Status
 from qstore_appliance.errors import Refused, ValidationFailed
 
@@ -44,8 +44,9 @@ async def logs(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
         if arguments["follow"] and (await appliance.jobs.get(caller, arguments["id"])).status not in TERMINAL:
             _somebody_must_work(arguments)
         return
-    async for line in appliance.jobs.follow(*asked):
-        yield line
+    async for found in appliance.jobs.follow(*asked):
+        for line in found:
+            yield line
 
 
 async def cancel(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
@@ -102,11 +103,11 @@ def _watched(job: dict[str, Any], arguments: dict[str, Any]) -> None:
     if job["test_accuracy"] is not None:
         parts.append(f"test accuracy {job['test_accuracy']:.3f}")
     parts += [job["model_id"] or "", job["reason"] or ""]
-    print(", ".join(part for part in parts if part), flush=True)
+    print(harmless(", ".join(part for part in parts if part)), flush=True)
 
 
 def _logged(line: dict[str, Any], arguments: dict[str, Any]) -> None:
-    print(f"{line['timestamp']} {line['level']:7} {line['message']}", flush=True)
+    print(f"{line['timestamp']} {line['level']:7} {harmless(line['message'])}", flush=True)
 
 
 def _cancelled(job: dict[str, Any], arguments: dict[str, Any]) -> None:

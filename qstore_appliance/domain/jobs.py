@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from qstore_appliance.domain.accounts import Name
+from qstore_appliance.domain.configs import ConfigDraft
 from qstore_appliance.domain.drafts import Draft
 
 
@@ -73,7 +74,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """
     `metrics` holds training_accuracy, validation_accuracy, test_accuracy, loss_history, val_loss_history,
-    accuracy_history, val_accuracy_history, baseline as they apply. Money is integer micro-dollars.
+    accuracy_history, val_accuracy_history, baseline, r2, energy, counts, health as they apply. Money is integer
+    micro-dollars.
     """
 
     id: str
@@ -148,79 +150,6 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
     organization_id: str
     fence: int
-
-
-class FeaturesDraft(Draft):
-    method: Literal["pca", "resize", "none"] = "pca"
-    count: int | None = Field(default=None, ge=1, le=1024)
-    scale: Literal["angle", "standard", "none"] = "angle"
-
-
-class DatasetDraft(Draft):
-    type: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    train_size: int | None = Field(default=None, ge=1)
-    val_size: int | None = Field(default=None, ge=0)
-    classes: list[int | str] | None = Field(default=None, min_length=2, max_length=1000)
-    features: FeaturesDraft = Field(default_factory=FeaturesDraft)
-
-
-class EncodingDraft(Draft):
-    """What goes in front of a circuit without `x_` symbols."""
-
-    type: Literal["angle", "amplitude", "none"] = "angle"
-    gate: Literal["RX", "RY", "RZ"] = "RY"
-
-
-class ReadoutDraft(Draft):
-    observables: (
-        Literal["z", "z+zz"]
-        | Annotated[
-            list[Annotated[str, StringConstraints(min_length=2, max_length=200)]], Field(min_length=1, max_length=4096)
-        ]
-    ) = "z"
-    head: Literal["linear", "none"] = "linear"
-
-
-class EarlyStoppingDraft(Draft):
-    patience: int = Field(default=5, ge=1, le=10_000)
-    min_delta: float = Field(default=0.0, ge=0)
-    restore_best: bool = True
-
-
-class HardwareDraft(Draft):
-    nodes: Literal[1] = 1
-    gpus: int = Field(default=0, ge=0, le=16)
-
-
-class ConfigDraft(Draft):
-    """`config` of a training job (API details, Jobs)."""
-
-    backend: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,50}$")] | None = None
-    task: Literal["classification"] = "classification"
-    epochs: int = Field(default=20, ge=1, le=100_000)
-    batch_size: int = Field(default=32, ge=1, le=100_000)
-    learning_rate: float = Field(default=0.01, gt=0, le=100)
-    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    gradient: Literal["auto", "adjoint", "parameter_shift"] = "auto"
-    precision: Literal["single", "double"] = "single"
-    shots: int | None = Field(default=None, ge=1, le=10_000_000)
-    seed: int | None = Field(default=None, ge=0, le=2**53)
-    dataset: DatasetDraft
-    encoding: EncodingDraft | None = None
-    readout: ReadoutDraft = Field(default_factory=ReadoutDraft)
-    early_stopping: EarlyStoppingDraft | None = None
-    initial_parameters: dict[str, float] | None = None
-    hardware_config: HardwareDraft = Field(default_factory=HardwareDraft)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_machine(cls, data: Any) -> Any:
-        hardware = data.get("hardware_config") if isinstance(data, dict) else None
-        nodes = hardware.get("nodes") if isinstance(hardware, dict) else None
-        if type(nodes) is int and nodes > 1:
-            raise ValueError("hardware_config.nodes: training over several nodes is not offered; use 1")
-        return data
 
 
 class JobDraft(Draft):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import Field, StringConstraints
+from pydantic import FailFast, Field, StringConstraints
 
 from qstore_appliance.domain.drafts import Draft
 
@@ -59,13 +59,18 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One predicted input; `class_index` is `class` in JSON."""
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression the value, with
+    its standard error where shots were drawn.
+    """
 
-    class_index: int = msgspec.field(name="class")
-    label: str
-    confidence: float
-    probabilities: list[float]
+    class_index: int | None = msgspec.field(default=None, name="class")
+    label: str | None = None
+    confidence: float | None = None
+    probabilities: list[float] | None = None
+    value: float | None = None
+    std_error: float | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,10 +107,14 @@ class PredictOptions(Draft):
     seed: int | None = Field(default=None, ge=0, le=2**53)
 
 
+#: The first wrong number of a row is named: ten million wrong ones would be gigabytes of faults.
+Row = Annotated[list[float], FailFast()]
+
+
 class PredictDraft(Draft):
     """`inputs` are raw features, as in the data set that the model learned from."""
 
-    inputs: list[list[float]] = Field(min_length=1, max_length=100_000)
+    inputs: list[Row] = Field(min_length=1, max_length=100_000)
     options: PredictOptions = Field(default_factory=PredictOptions)
 
 

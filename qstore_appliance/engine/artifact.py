@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qstore_appliance.engine import archive
 from qstore_appliance.engine.features import Features
+from qstore_appliance.engine.tasks.regression import Target
 from qstore_appliance.errors import ArtifactCorrupt, QStoreError
 
 FORMAT = "qstore-model"
@@ -26,15 +27,16 @@ class Artifact:
     What it takes to answer.
 
     Attributes:
-        task: `classification`.
+        task: `classification`, `regression` or `energy`.
         circuit: `n_qubits` and gates in the unified spelling, the encoding included.
         weights: values by name.
         observables: Pauli strings that are read out.
         head: `linear` or `none`; head_parameters: its flat vector.
-        classes: names of the answers.
+        classes: names of the answers; empty where answers are numbers.
         features: raw columns → what the circuit reads; feature_names: of the raw columns.
         backend, shots, precision: as trained, the defaults of a prediction.
         receipt: where the model comes from.
+        target: of a regression, how its answers get the data's units.
     """
 
     task: str
@@ -50,6 +52,7 @@ class Artifact:
     shots: int | None
     precision: str
     receipt: Mapping[str, Any]
+    target: Target | None = None
 
 
 def write(artifact: Artifact) -> bytes:
@@ -76,6 +79,7 @@ def write(artifact: Artifact) -> bytes:
             "shots": artifact.shots,
             "precision": artifact.precision,
             "receipt": dict(artifact.receipt),
+            **({} if artifact.target is None else {"target": asdict(artifact.target)}),
         },
     )
 
@@ -113,6 +117,7 @@ def read(content: bytes) -> Artifact:
             shots=document["shots"],
             precision=document["precision"],
             receipt=document["receipt"],
+            target=Target(**document["target"]) if document.get("target") else None,
         )
     except ArtifactCorrupt:
         raise

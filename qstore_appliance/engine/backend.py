@@ -46,6 +46,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         statevector: Can return amplitudes.
         gpu: Runs on a graphics card.
         precisions: Of "single" and "double".
+        remote: Circuits leave this machine; `auto` never takes such a backend.
     """
 
     max_qubits: int
@@ -57,6 +58,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     statevector: bool
     gpu: bool = False
     precisions: tuple[str, ...] = ("single",)
+    remote: bool = False
 
 
 class Prices(msgspec.Struct, frozen=True):
@@ -118,6 +120,10 @@ class Backend(ABC):
     capabilities: Capabilities
     prices: Prices = Prices()
     limits: Limits = Limits()
+
+    #: A backend that waits for something asks this every moment: True ends the wait with `Cancelled`, and being asked
+    #: shows that it is not stuck. A training puts its own here.
+    should_stop: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, options: Mapping[str, object]) -> None:
         self.options = dict(options)
@@ -186,6 +192,22 @@ class Backend(ABC):
             BackendCannot: This backend has no amplitudes to give.
         """
         raise BackendCannot(f"The backend {self.name} has no state vectors.")
+
+    def sample(self, execution: Execution) -> list[dict[str, int]]:
+        """
+        Counts of `execution.shots` measurements of all qubits, one mapping for each sample of the batch.
+
+        A backend that measures for itself overrides this; this one draws from its amplitudes.
+
+        Returns:
+            Bit string (qubit 0 leftmost) to how often it was measured.
+
+        Raises:
+            BackendCannot: This backend has neither counts nor amplitudes to give.
+        """
+        from qstore_appliance.engine.shots import counts
+
+        return counts(execution, self.statevector)
 
     def probe(self) -> None:  # noqa: B027 - a backend that cannot fail has nothing to find out
         """

@@ -32,6 +32,7 @@ class Checkpoint:
         early_stopping: arrays and document, empty where it is not asked for.
         scores: of the last epoch.
         best_loss: lowest training loss so far.
+        health: what `health.py` remembers, arrays and document.
     """
 
     epoch: int
@@ -42,10 +43,11 @@ class Checkpoint:
     early_stopping: tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]
     scores: Mapping[str, Any]
     best_loss: float
+    health: tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]] = ({}, {})
 
     def pack(self) -> bytes:
         arrays = {"parameters": self.parameters}
-        for section in ("optimizer", "features", "early_stopping"):
+        for section in ("optimizer", "features", "early_stopping", "health"):
             arrays |= {f"{section}.{name}": array for name, array in getattr(self, section)[0].items()}
         return archive.pack(
             arrays,
@@ -58,6 +60,7 @@ class Checkpoint:
                 "early_stopping": dict(self.early_stopping[1]),
                 "scores": dict(self.scores),
                 "best_loss": self.best_loss,
+                "health": dict(self.health[1]),
             },
         )
 
@@ -77,7 +80,7 @@ class Checkpoint:
         def section(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             prefix = f"{name}."
             found = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-            return found, document[name]
+            return found, document.get(name, {})
 
         return cls(
             epoch=document["epoch"],
@@ -88,4 +91,5 @@ class Checkpoint:
             early_stopping=section("early_stopping"),
             scores=document["scores"],
             best_loss=document["best_loss"],
+            health=section("health"),
         )

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
+from qstore_appliance.engine import hamiltonians
 from qstore_appliance.engine.backend import Capabilities
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.expressions import Expression
-from qstore_appliance.engine.part_sizes import part_sizes
+from qstore_appliance.engine.part_sizes import PartSizes, part_sizes
 
 #: Seconds per gate and amplitude of one circuit run forward on all cores of the machine measured.
 FORWARD: Final = 1.0e-10
@@ -27,8 +28,14 @@ CALL: Final = 3.0e-4
 FOREIGN: Final = 40.0
 #: Seconds that hardware takes per circuit, waiting not included.
 HARDWARE: Final = 1.0
+#: Seconds to start; per training row of the baseline; per multiplication of the covariance that PCA needs.
+START: Final = 0.3
+BASELINE: Final = 5.0e-5
+MULTIPLY: Final = 1.0e-10
+#: Evaluations of a step of L-BFGS, usually and at most.
+LINE_SEARCH: Final = (3.0, 21.0)
 #: A child with the engine loaded; and with scikit-learn for the baseline.
-PROCESS_BYTES: Final = 220_000_000
+PROCESS_BYTES: Final = 260_000_000
 STATE_BYTES: Final = 32  # ψ and λ, real and imaginary parts, single precision, with their scratch
 STATES_AT_ONCE: Final = 256 * 2**20
 
@@ -83,18 +90,25 @@ def estimate(
     Raises:
         ValidationFailed: the parts cannot be had from these samples.
     """
+    task = config.get("task") or "classification"
     dataset = config.get("dataset") or {}
-    parts = part_sizes(n_samples, n_classes, dataset.get("train_size"), dataset.get("val_size"), n_reference)
-    epochs = int(config.get("epochs") or 10)
+    if task in ("energy", "sampling"):
+        parts = PartSizes(1, 0, 1, False)
+    else:
+        parts = part_sizes(n_samples, n_classes, dataset.get("train_size"), dataset.get("val_size"), n_reference)
+    epochs = 0 if task == "sampling" else int(config.get("epochs") or 10)
     batch = min(int(config.get("batch_size") or 32), parts.train)
     shots = config.get("shots")
     stopping = config.get("early_stopping")
     fewest = min(epochs, int(stopping.get("patience") or 5) + 1) if stopping else epochs
 
-    shifted = shots is not None or not capabilities.adjoint or config.get("gradient") == "parameter_shift"
-    per_sample = 1 + 2 * _rotations(circuit) if shifted else 1
+    rule = _rule(config, capabilities)
+    per_sample = _circuits_per_sample(config, circuit, rule)
     circuits = Interval(
-        *(n * (parts.train * per_sample + parts.validation) + parts.test for n in (fewest, epochs, epochs))
+        *(
+            n * (parts.train * each + parts.validation) + parts.test
+            for n, each in zip((fewest, epochs, epochs), msgspec.structs.astuple(per_sample), strict=True)
+        )
     )
 
     gates = circuit.gate_count + (0 if circuit.features else circuit.n_qubits)
@@ -105,19 +119,42 @@ def estimate(
         forward *= FOREIGN
     if shots is not None:
         forward += 2e-8 * shots
-    sample = forward * (per_sample if shifted else 1 + ADJOINT)
-    epoch = parts.train * sample + parts.validation * forward + -(-parts.train // batch) * CALL
-    whole = Interval(*(n * epoch + parts.test * forward + 0.3 for n in (fewest, epochs, epochs)))
+    # An adjoint pass is one circuit that takes longer.
+    sample = per_sample.expected + (ADJOINT * per_sample.expected if rule == "adjoint" else 0.0)
+    epoch = parts.train * sample * forward + parts.validation * forward + -(-parts.train // batch) * CALL
+    around = parts.test * forward + START + parts.train * (BASELINE + MULTIPLY * n_inputs**2)
+    whole = Interval(*(n * epoch + around for n in (fewest, epochs, epochs)))
 
     states = min(batch * STATE_BYTES * 2**circuit.n_qubits, max(STATES_AT_ONCE, 8 * STATE_BYTES * 2**circuit.n_qubits))
     rows = n_samples * n_inputs * (1 if n_reference else 8) + n_samples * circuit.n_qubits * 8
     memory = Interval(*[float(PROCESS_BYTES + states + 2 * rows)] * 3)
+    surest = per_sample.expected or 1.0
     return Estimate(
-        seconds=whole.times(1 / 3, 1.0, 3.0),
+        seconds=whole.times(1 / 3 * per_sample.low / surest, 1.0, 3.0 * per_sample.high / surest),
         memory_bytes=memory.times(0.7, 1.0, 1.8),
         circuits=circuits,
         shots=circuits.times(*[float(shots or 0)] * 3),
     )
+
+
+def _rule(config: Mapping[str, Any], capabilities: Capabilities) -> str:
+    """Where gradients will come from, as `runner.Runner.rule` says it."""
+    if config.get("optimizer") == "spsa":
+        return "spsa"
+    asked = str(config.get("gradient") or "auto")
+    if asked != "auto":
+        return asked
+    return "adjoint" if config.get("shots") is None and capabilities.adjoint else "parameter_shift"
+
+
+def _circuits_per_sample(config: Mapping[str, Any], circuit: Circuit, rule: str) -> Interval:
+    """Of one training step; what an optimiser asks beside the gradient is known only within bounds."""
+    each = {"adjoint": 1, "spsa": 2}.get(rule) or 1 + 2 * _rotations(circuit)
+    if config.get("optimizer") == "natural":
+        return Interval(each, each + circuit.depth / 2, each + circuit.depth)
+    if config.get("optimizer") == "lbfgs":
+        return Interval(each, LINE_SEARCH[0] * each, LINE_SEARCH[1] * each)
+    return Interval(each, each, each)
 
 
 def _rotations(circuit: Circuit) -> int:
@@ -135,6 +172,8 @@ def _rotations(circuit: Circuit) -> int:
 
 
 def _observables(config: Mapping[str, Any], n_qubits: int) -> int:
+    if config.get("task") == "energy":
+        return len(hamiltonians.build(config.get("hamiltonian"), n_qubits).terms)
     spec = (config.get("readout") or {}).get("observables") or "z"
     if isinstance(spec, str):
         return n_qubits if spec == "z" else n_qubits * (n_qubits + 1) // 2

@@ -1,17 +1,19 @@
 """
-From raw columns to the few numbers that a circuit reads: reduce, then scale. Fitted on the training part alone.
+From raw columns to the few numbers that a circuit reads: reduce, scale, and what the encoding makes of them. Fitted on
+the training part alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qstore_appliance.engine.expansion import n_expanded, preparation_angles, products
 from qstore_appliance.errors import ValidationFailed
 
 METHODS = ("pca", "resize", "none")
@@ -24,13 +26,14 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, eq=False)
 class Features:
     """
-    A fitted transform: `(x - mean) @ matrix`, then `(z - offset) * factor`, then clipped to ±`bound`.
+    A fitted transform: `(x - mean) @ matrix`, then `(z - offset) * factor`, then clipped to ±`bound`, then expanded.
 
     Attributes:
         method, scale: as configured.
         n_inputs: raw columns expected.
-        mean: [n_inputs] or None; matrix: [n_inputs, count] or None for the identity.
-        offset, factor: [count]; bound: inf where nothing is clipped.
+        mean: [n_inputs] or None; matrix: [n_inputs, n_scaled] or None for the identity.
+        offset, factor: [n_scaled]; bound: inf where nothing is clipped.
+        expansion: of `expansion.EXPANSIONS`; room: amplitudes that there is room for, 0 for other expansions.
     """
 
     method: str
@@ -41,10 +44,23 @@ class Features:
     offset: Floats
     factor: Floats
     bound: float
+    expansion: str = "none"
+    room: int = 0
+
+    @property
+    def n_scaled(self) -> int:
+        """Numbers per sample after reducing and scaling: what a classical model on the same features sees."""
+        return len(self.factor)
 
     @property
     def count(self) -> int:
-        return len(self.factor)
+        """Numbers per sample that the circuit reads."""
+        return n_expanded(self.expansion, self.room or self.n_scaled)
+
+    @classmethod
+    def nothing(cls) -> Features:
+        """Of a circuit that reads no data."""
+        return cls("none", "none", 0, None, None, np.zeros(0), np.ones(0), math.inf)
 
     @classmethod
     def fit(
@@ -53,6 +69,7 @@ class Features:
         x_train: NDArray[Any],
         n_features: int,
         default_scale: str = "angle",
+        expansion: str = "none",
     ) -> Features:
         """
         Fit on the training rows.
@@ -61,24 +78,28 @@ class Features:
             config: `{"method", "count", "scale"}`, each optional. Without a method the raw columns are taken as they
                 are if they are exactly `n_features`, else their principal components.
             x_train: [n, columns] real numbers.
-            n_features: how many numbers the circuit reads, the default count.
-            default_scale: what `scale` means when it is not given.
+            n_features: how many numbers the circuit reads; without an expansion the only count there can be.
+            default_scale: what `scale` means when it is not given; amplitudes are never scaled by default.
+            expansion: what the encoding makes of the scaled numbers.
 
         Raises:
             ValidationFailed: `config.dataset.features.…`, or values that are not finite.
         """
         config = config or {}
         n, n_inputs = x_train.shape
-        count = config.get("count")
-        count = n_features if count is None else int(count)
+        room = n_features + 1 if expansion == "amplitude" else 0
+        fitting = _count_for(expansion, n_features)
+        wanted = min(room, n_inputs) if room else fitting
+        count = wanted if config.get("count") is None else int(config["count"])
         method = config.get("method") or ("none" if n_inputs == count else "pca")
-        scale = config.get("scale") or default_scale
+        scale = config.get("scale") or ("none" if room else default_scale)
         if method not in METHODS:
             raise ValidationFailed.field(f"{_FIELD}.method", f"{str(method)[:40]!r} is none of {', '.join(METHODS)}")
         if scale not in SCALES:
             raise ValidationFailed.field(f"{_FIELD}.scale", f"{str(scale)[:40]!r} is none of {', '.join(SCALES)}")
-        if count != n_features:
-            raise ValidationFailed.field(f"{_FIELD}.count", f"the circuit reads {n_features} features, not {count}")
+        if count > room if room else count != fitting:
+            most = f"at most {room}" if room else f"{fitting}"
+            raise ValidationFailed.field(f"{_FIELD}.count", f"the circuit reads {most} features, not {count}")
         if method == "none" and count != n_inputs:
             raise ValidationFailed.field(
                 f"{_FIELD}.method", f"the data set has {n_inputs} columns and the circuit reads {count}; try pca"
@@ -94,7 +115,7 @@ class Features:
         elif method == "resize":
             matrix = _area_average(n_inputs, count)
         plain = cls(method, scale, n_inputs, mean, matrix, np.zeros(count), np.ones(count), math.inf)
-        return plain._scaled(plain.transform(x_train))
+        return replace(plain._scaled(plain.transform(x_train)), expansion=expansion, room=room)
 
     def _scaled(self, z: Floats) -> Features:
         offset, factor, bound = self.offset, self.factor, self.bound
@@ -106,11 +127,26 @@ class Features:
             offset = z.mean(axis=0)
             spread = z.std(axis=0)
             factor = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
-        return Features(self.method, self.scale, self.n_inputs, self.mean, self.matrix, offset, factor, bound)
+        return replace(self, offset=offset, factor=factor, bound=bound)
 
     def transform(self, x: NDArray[Any]) -> Floats:
-        """[n, n_inputs] raw numbers → [n, count] float64."""
-        result = np.empty((len(x), self.count))
+        """
+        [n, n_inputs] raw numbers → [n, count] float64.
+
+        Raises:
+            ValidationFailed: `config.encoding.type`: a sample of zeros cannot be amplitudes.
+        """
+        return self.expanded(self.scaled(x))
+
+    def expanded(self, z: Floats) -> Floats:
+        """[n, n_scaled] → [n, count]"""
+        if self.expansion == "iqp":
+            return products(z)
+        return preparation_angles(z, self.room) if self.expansion == "amplitude" else z
+
+    def scaled(self, x: NDArray[Any]) -> Floats:
+        """[n, n_inputs] raw numbers → [n, n_scaled] float64."""
+        result = np.empty((len(x), self.n_scaled))
         for start in range(0, len(x), _BLOCK):
             z = np.asarray(x[start : start + _BLOCK], dtype=np.float64)
             if self.mean is not None:
@@ -127,8 +163,14 @@ class Features:
             arrays["mean"] = self.mean
         if self.matrix is not None:
             arrays["matrix"] = self.matrix
-        clipped = math.isfinite(self.bound)
-        return arrays, {"method": self.method, "scale": self.scale, "n_inputs": self.n_inputs, "clipped": clipped}
+        return arrays, {
+            "method": self.method,
+            "scale": self.scale,
+            "n_inputs": self.n_inputs,
+            "clipped": math.isfinite(self.bound),
+            "expansion": self.expansion,
+            "room": self.room,
+        }
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> Features:
@@ -141,7 +183,16 @@ class Features:
             offset=arrays["offset"],
             factor=arrays["factor"],
             bound=math.pi / 2 if document["clipped"] else math.inf,
+            expansion=document.get("expansion", "none"),
+            room=document.get("room", 0),
         )
+
+
+def _count_for(expansion: str, n_features: int) -> int:
+    """Scaled numbers from which an expansion makes `n_features`."""
+    if expansion != "iqp":
+        return n_features
+    return next(count for count in range(n_features + 1) if n_expanded("iqp", count) >= n_features)
 
 
 def _moments(x: NDArray[Any]) -> tuple[Floats, Callable[[], Floats]]:

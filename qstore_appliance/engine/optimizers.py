@@ -1,159 +1,51 @@
 """
-Gradient optimisers as small state machines over one flat vector, with a learning-rate schedule. Their state serialises.
-
-Sources: Kingma & Ba 2015 (Adam, arXiv:1412.6980); Tieleman & Hinton 2012 (RMSprop); Sutskever et al. 2013 (momentum);
-Loshchilov & Hutter 2017 (cosine schedule, arXiv:1608.03983).
+The optimisers by name.
 """
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from qstore_appliance.engine.descent import Adam, Optimizer, RmsProp, Sgd
+from qstore_appliance.engine.lbfgs import Lbfgs
+from qstore_appliance.engine.natural_gradient import NaturalGradient
+from qstore_appliance.engine.schedules import schedule as read_schedule
+from qstore_appliance.engine.spsa import Spsa
 from qstore_appliance.errors import ValidationFailed
 
-Floats = NDArray[np.float64]
-SCHEDULES = ("cosine", "constant")
+__all__ = ["OPTIMIZERS", "Optimizer", "create"]
 
-
-class Optimizer(ABC):
-    """
-    Args:
-        size: length of the parameter vector.
-        learning_rate: the peak of the schedule.
-        schedule: `cosine` falls to zero over `total_steps`; `constant` stays.
-        total_steps: steps of the whole run.
-    """
-
-    name: ClassVar[str]
-    slots: ClassVar[tuple[str, ...]]  # running averages, one vector each
-
-    def __init__(self, size: int, learning_rate: float, schedule: str, total_steps: int) -> None:
-        if not (math.isfinite(learning_rate) and learning_rate > 0):
-            raise ValidationFailed.field("config.learning_rate", "must be a positive finite number")
-        if schedule not in SCHEDULES:
-            raise ValidationFailed.field("config.schedule", f"{schedule[:40]!r} is none of {', '.join(SCHEDULES)}")
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.total_steps = max(total_steps, 1)
-        self.steps = 0
-        self._averages: dict[str, Floats] = {slot: np.zeros(size) for slot in self.slots}
-
-    def rate(self) -> float:
-        """The learning rate of the next step."""
-        if self.schedule == "constant":
-            return self.learning_rate
-        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(self.steps / self.total_steps, 1.0)))
-
-    def step(self, parameters: Floats, gradient: Floats) -> None:
-        """Move `parameters` in place."""
-        rate = self.rate()
-        self.steps += 1
-        parameters -= self._direction(gradient, rate)
-
-    @abstractmethod
-    def _direction(self, gradient: Floats, rate: float) -> Floats:
-        """What to subtract; `self.steps` already counts this step."""
-
-    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Arrays and a JSON document."""
-        return {slot: average.copy() for slot, average in self._averages.items()}, {
-            "name": self.name,
-            "steps": self.steps,
-        }
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> None:
-        """
-        Go on from a saved state.
-
-        Raises:
-            ValidationFailed: the state is of another optimiser or another number of parameters.
-        """
-        fits = document["name"] == self.name and all(
-            slot in arrays and arrays[slot].shape == average.shape for slot, average in self._averages.items()
-        )
-        if not fits:
-            raise ValidationFailed.field(
-                "config.optimizer", f"the checkpoint was not made by {self.name} on this circuit"
-            )
-        self.steps = int(document["steps"])
-        self._averages = {slot: np.array(arrays[slot], dtype=np.float64) for slot in self.slots}
-
-
-class Adam(Optimizer):
-    """Moments of the gradient with bias correction."""
-
-    name = "adam"
-    slots = ("mean", "square")
-    beta1, beta2, epsilon = 0.9, 0.999, 1e-8
-
-    def _direction(self, gradient: Floats, rate: float) -> Floats:
-        mean, square = self._averages["mean"], self._averages["square"]
-        mean *= self.beta1
-        mean += (1.0 - self.beta1) * gradient
-        square *= self.beta2
-        square += (1.0 - self.beta2) * gradient * gradient
-        size = rate * math.sqrt(1.0 - self.beta2**self.steps) / (1.0 - self.beta1**self.steps)
-        return size * mean / (np.sqrt(square) + self.epsilon)
-
-
-class Sgd(Optimizer):
-    """Steepest descent with momentum."""
-
-    name = "sgd"
-    slots = ("velocity",)
-
-    def __init__(self, size: int, learning_rate: float, schedule: str, total_steps: int, momentum: float = 0.9) -> None:
-        super().__init__(size, learning_rate, schedule, total_steps)
-        if not 0.0 <= momentum < 1.0:
-            raise ValidationFailed.field("config.momentum", "must be at least 0 and below 1")
-        self.momentum = momentum
-
-    def _direction(self, gradient: Floats, rate: float) -> Floats:
-        velocity = self._averages["velocity"]
-        velocity *= self.momentum
-        velocity += gradient
-        return rate * velocity
-
-
-class RmsProp(Optimizer):
-    """The gradient over its running root mean square."""
-
-    name = "rmsprop"
-    slots = ("square",)
-    decay, epsilon = 0.9, 1e-8
-
-    def _direction(self, gradient: Floats, rate: float) -> Floats:
-        square = self._averages["square"]
-        square *= self.decay
-        square += (1.0 - self.decay) * gradient * gradient
-        return rate * gradient / (np.sqrt(square) + self.epsilon)
-
-
-OPTIMIZERS: Mapping[str, type[Optimizer]] = {kind.name: kind for kind in (Adam, Sgd, RmsProp)}
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {
+    kind.name: kind for kind in (Adam, Sgd, RmsProp, Spsa, NaturalGradient, Lbfgs)
+}
 
 
 def create(
     name: str,
     size: int,
     learning_rate: float,
-    schedule: str = "cosine",
+    schedule: str | Mapping[str, Any] | None = None,
     total_steps: int = 1,
     momentum: float | None = None,
+    steps_per_epoch: int = 1,
 ) -> Optimizer:
     """
+    Args:
+        schedule: see `schedules.schedule`; None takes the optimiser's own, which is the cosine for most.
+
     Raises:
         ValidationFailed: `config.optimizer`, `config.learning_rate`, `config.schedule` or `config.momentum`.
     """
     if name not in OPTIMIZERS:
         raise ValidationFailed.field("config.optimizer", f"{name[:40]!r} is none of {', '.join(OPTIMIZERS)}")
-    if momentum is None:
-        return OPTIMIZERS[name](size, learning_rate, schedule, total_steps)
-    if name != "sgd":
-        raise ValidationFailed.field("config.momentum", f"only sgd takes it, not {name}")
-    return Sgd(size, learning_rate, schedule, total_steps, momentum)
+    kind = OPTIMIZERS[name]
+    factors = read_schedule(kind.default_schedule if schedule is None else schedule, total_steps, steps_per_epoch)
+    optimizer = kind(size, learning_rate, factors)
+    if momentum is not None:
+        if not isinstance(optimizer, Sgd):
+            raise ValidationFailed.field("config.momentum", f"only sgd takes it, not {name}")
+        if not 0.0 <= momentum < 1.0:
+            raise ValidationFailed.field("config.momentum", "must be at least 0 and below 1")
+        optimizer.momentum = momentum
+    return optimizer

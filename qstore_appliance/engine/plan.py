@@ -18,7 +18,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         config: the job's validated config.
         backend: a name that `discovery` knows.
         backend_options: of `[backends.<name>]`, secrets resolved.
-        dataset: `{"kind": "builtin", "name"}` or `{"kind": "file", "path", "digest"}`.
+        dataset: `{"kind": "builtin", "name"}` or `{"kind": "file", "path", "digest"}`; empty for a task without data.
         seed: of every random choice.
         checkpoint: of the last epoch that was recorded, to go on from there.
         threads: at most so many; None leaves it to the backend.
@@ -40,19 +40,22 @@ class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         epoch: from 1.
-        loss, accuracy: over the epoch's own batches, while the parameters moved.
+        loss, accuracy: over the epoch's own batches, while the parameters moved. Of an energy the loss is the energy;
+            accuracy is None where nothing is right or wrong.
         val_loss, val_accuracy: after the epoch; None without a validation part.
         circuits, shots: executed in this epoch, validation included.
         checkpoint: to go on from, bit for bit.
         best_loss: lowest training loss so far.
         eta_seconds: what the remaining epochs will take at this pace.
         message: the log line.
+        health: of the gradients, see `health.py`.
+        warnings: sentences for the log at level WARNING.
     """
 
     epoch: int
     total_epochs: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     val_loss: float | None
     val_accuracy: float | None
     seconds: float
@@ -62,6 +65,8 @@ class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
     best_loss: float
     eta_seconds: float
     message: str
+    health: dict[str, Any] | None = None
+    warnings: list[str] = []
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,15 +74,16 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     The end of a training.
 
     Attributes:
-        artifact: the model as bytes, see `artifact.py`.
-        metrics: `accuracy` on the test part, beside `baseline` on the same samples; see `scoring.py`.
+        artifact: the model as bytes, see `artifact.py`; None where nothing was trained.
+        metrics: `accuracy` or `r2` on the test part, beside `baseline` on the same samples; see `scoring.py`. Or the
+            energy; or what was counted.
         parameters: weights grouped by prefix.
         receipt: what really ran: backend, gradient, precision, data, seed, versions.
         test_examples: up to ten of `{"index", "input": raw columns, "label"}`.
         circuits, shots: executed by `finish` alone, to score the test part; epochs report their own.
     """
 
-    artifact: bytes
+    artifact: bytes | None
     metrics: dict[str, Any]
     parameters: dict[str, list[float]]
     receipt: dict[str, Any]

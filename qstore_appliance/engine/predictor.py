@@ -16,18 +16,20 @@ from qstore_appliance.engine import artifact as artifacts
 from qstore_appliance.engine import discovery, observables
 from qstore_appliance.engine.backend import Backend
 from qstore_appliance.engine.formats import unified
-from qstore_appliance.engine.problem import Runner
 from qstore_appliance.engine.program import Program
+from qstore_appliance.engine.runner import Runner
 from qstore_appliance.engine.tasks.classification import Classification
-from qstore_appliance.errors import ArtifactCorrupt, InvalidCircuit, ValidationFailed
+from qstore_appliance.engine.tasks.regression import Regression
+from qstore_appliance.errors import ArtifactCorrupt, BackendCannot, InvalidCircuit, ValidationFailed
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """
     Attributes:
-        labels, class_indices: the most probable class of each input.
+        labels, class_indices: the most probable class of each input; empty where answers are numbers.
         probabilities: [n, n_classes]; each row sums to 1.
+        values: [n] of a regression, in the data's units; std_errors: what shots leave open of them; else None.
         duration_ms: features, circuits and head together.
         circuits, shots: executed.
     """
@@ -38,6 +40,8 @@ class Prediction:
     duration_ms: float
     circuits: int
     shots: int
+    values: NDArray[np.float64] | None = None
+    std_errors: NDArray[np.float64] | None = None
 
 
 class Predictor:
@@ -58,7 +62,7 @@ class Predictor:
         try:
             self._program = Program.lower(unified.read(self._artifact.circuit))
             self._observables = tuple(observables.parse(text) for text in self._artifact.observables)
-            self._task = Classification(len(self._observables), len(self.classes), self._artifact.head)
+            self._task = self._task_of(self._artifact)
             values = [self._artifact.weights[name] for name in self._program.weight_names]
         except (InvalidCircuit, ValidationFailed, KeyError, ValueError) as error:
             raise ArtifactCorrupt(f"The model's parts do not fit together: {error}") from error
@@ -67,6 +71,13 @@ class Predictor:
         if not fits or self._artifact.features.count < self._program.n_features:
             raise ArtifactCorrupt("The model's parts do not fit together: its head or its features.")
         self._backend(self._artifact.backend)
+
+    def _task_of(self, artifact: artifacts.Artifact) -> Classification | Regression:
+        if artifact.task == "energy":
+            raise BackendCannot("An energy's model reads no inputs: its parameters and its energy are the answer.")
+        if artifact.target is not None:
+            return Regression(len(self._observables), artifact.head, artifact.target)
+        return Classification(len(self._observables), len(self.classes), artifact.head)
 
     @property
     def n_inputs(self) -> int:
@@ -112,16 +123,21 @@ class Predictor:
             shots = self._artifact.shots or 1000
         if shots is not None and (isinstance(shots, bool) or not isinstance(shots, int) or shots < 1):
             raise ValidationFailed.field("shots", "must be a whole number of at least 1")
-        features = self._artifact.features.transform(self._checked(inputs))
+        features = self._features(self._checked(inputs))
         precision = self._artifact.precision
         if precision not in chosen.capabilities.precisions:
             precision = chosen.capabilities.precisions[0]
         runner = Runner(chosen, self._program, self._observables, shots, precision)
         chosen.check(replace(runner.execution(self._weights, features[:1]), seed=seed))
         expectations = runner.expectations(self._weights, features, seed)
-        probabilities = self._task.probabilities(expectations, self._artifact.head_parameters)
-        answers = probabilities.argmax(axis=1).tolist()
+        head = self._artifact.head_parameters
         circuits = runner.circuits(len(features), differentiate=False)
+        if isinstance(self._task, Regression):
+            errors = None if shots is None else self._task.standard_errors(expectations, head, shots)
+            answers, probabilities, values = [], np.zeros((len(features), 0)), self._task.values(expectations, head)
+        else:
+            probabilities, values, errors = self._task.probabilities(expectations, head), None, None
+            answers = probabilities.argmax(axis=1).tolist()
         return Prediction(
             labels=[self.classes[answer] for answer in answers],
             class_indices=answers,
@@ -129,7 +145,19 @@ class Predictor:
             duration_ms=(time.perf_counter() - started) * 1e3,
             circuits=circuits,
             shots=circuits * (shots or 0),
+            values=values,
+            std_errors=errors,
         )
+
+    def _features(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        scaled = self._artifact.features.scaled(inputs)
+        try:
+            return self._artifact.features.expanded(scaled)
+        except ValidationFailed as error:
+            index = int(np.argmin(scaled.any(axis=1)))
+            raise ValidationFailed.field(
+                f"inputs[{index}]", "is all zeros once scaled and cannot be amplitudes"
+            ) from error
 
     def _checked(self, inputs: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float64]:
         if len(inputs) == 0:

@@ -7,106 +7,71 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore_appliance.engine import discovery, observables
-from qstore_appliance.engine.backend import Backend, Execution
+from qstore_appliance.engine import discovery, hamiltonians, observables
 from qstore_appliance.engine.circuit import Circuit
-from qstore_appliance.engine.datasets import Samples, Split, fetch, split
-from qstore_appliance.engine.encoding import encode
+from qstore_appliance.engine.datasets import Samples, fetch, split
+from qstore_appliance.engine.encoding import encode, expansion
 from qstore_appliance.engine.features import Features
 from qstore_appliance.engine.formats import unified
 from qstore_appliance.engine.observables import Observable
 from qstore_appliance.engine.plan import Plan
 from qstore_appliance.engine.program import Program
-from qstore_appliance.engine.streams import number
-from qstore_appliance.engine.tasks.classification import Classification
+from qstore_appliance.engine.runner import GRADIENTS, Runner
+from qstore_appliance.engine.targets import measured
+from qstore_appliance.engine.tasks.classification import Classification, class_weights
+from qstore_appliance.engine.tasks.energy import Energy
+from qstore_appliance.engine.tasks.regression import Regression, Target
+from qstore_appliance.engine.tasks.task import Task
 from qstore_appliance.errors import BackendCannot, ValidationFailed
 
-GRADIENTS = ("auto", "adjoint", "parameter_shift")
-_CHUNK = 4096  # samples per call where nothing is trained
+TASKS: Final = ("classification", "regression", "energy", "sampling")
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some rows of the data: what the circuit reads, the class, and the row's number in the data set."""
+    """
+    Some rows of the data.
+
+    Attributes:
+        x: what the circuit reads; z: the same before the encoding expanded it, for classical models.
+        y: the class, or the standardised target.
+        rows: their numbers in the data set.
+    """
 
     x: Floats
-    y: NDArray[np.int64]
+    z: Floats
+    y: NDArray[Any]
     rows: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.y)
 
-
-@dataclass(frozen=True, eq=False)
-class Runner:
-    """A program on a backend, with a readout: weights and features in, expectations out."""
-
-    backend: Backend
-    program: Program
-    observables: tuple[Observable, ...]
-    shots: int | None
-    precision: str
-    gradient: str = "auto"
-
-    def execution(self, weights: Floats, features: Floats, seed: int | None = None) -> Execution:
-        return Execution(
-            program=self.program,
-            weights=weights,
-            features=features,
-            observables=self.observables,
-            shots=self.shots,
-            seed=seed,
-            precision=self.precision,
-        )
-
-    def expectations(self, weights: Floats, features: Floats, seed: int | None = None) -> Floats:
-        """[n, n_observables], in as few calls as the backend's limits allow."""
-        size = max(1, min(_CHUNK, self.backend.limits.max_circuits_per_request))
-        if len(features) <= size:
-            return self.backend.expectations(self.execution(weights, features, seed))
-        parts = [
-            self.backend.expectations(
-                self.execution(weights, features[start : start + size], None if seed is None else seed + start)
-            )
-            for start in range(0, len(features), size)
-        ]
-        return np.concatenate(parts)
-
-    @property
-    def by_shift(self) -> bool:
-        """Whether gradients come from the shift rule; else from one adjoint pass."""
-        if self.gradient == "auto":
-            return self.shots is not None or not self.backend.capabilities.adjoint
-        return self.gradient == "parameter_shift"
-
-    def differentiate(self, execution: Execution, pullback: Any) -> tuple[Floats, Floats]:
-        if self.gradient == "parameter_shift":
-            # The rule that every backend inherits, even where the backend has something faster of its own.
-            return Backend.differentiate(self.backend, execution, pullback)
-        return self.backend.differentiate(execution, pullback)
-
-    def circuits(self, n: int, differentiate: bool) -> int:
-        """Circuits that a call with n samples runs."""
-        if differentiate and self.gradient == "parameter_shift":
-            return n * (1 + 2 * len(self.program.gradient_slots))
-        return self.backend.circuits_for(n, differentiate, self.program, self.shots)
+    @classmethod
+    def empty(cls) -> Part:
+        nothing = np.zeros((0, 0))
+        return cls(nothing, nothing, np.zeros(0), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Everything of a training that does not change while it runs."""
+    """
+    Everything of a training that does not change while it runs.
+
+    Attributes:
+        samples: None where nothing is learned from data; then one empty row trains.
+    """
 
     circuit: Circuit
     runner: Runner
-    task: Classification
-    samples: Samples
+    task: Task
+    samples: Samples | None
     classes: tuple[str, ...]
     features: Features
     train: Part
@@ -126,51 +91,142 @@ def pose(plan: Plan, features: Features | None = None) -> Problem:
     Raises:
         ValidationFailed, InvalidCircuit, DatasetMissing, BackendUnavailable, BackendCannot: with the field or reason.
     """
+    name = task_name(plan.config)
+    if name == "sampling":
+        raise ValidationFailed.field("config.task", "sampling trains nothing")
+    return _energy(plan) if name == "energy" else _supervised(plan, name, features)
+
+
+def task_name(config: Mapping[str, Any]) -> str:
+    """
+    Raises:
+        ValidationFailed: `config.task`.
+    """
+    name = str(config.get("task") or "classification")
+    if name not in TASKS:
+        raise ValidationFailed.field("config.task", f"{name[:40]!r} is none of {', '.join(TASKS)}")
+    return name
+
+
+def unencoded(plan: Plan, task: str) -> Circuit:
+    """
+    The circuit of a task that learns from no data.
+
+    Raises:
+        ValidationFailed: `circuit`: it reads features.
+    """
+    circuit = unified.read(plan.circuit)
+    if circuit.features:
+        raise ValidationFailed.field(
+            "circuit", f"it reads the feature x_{circuit.features[0]}; {task} has no data to read it from"
+        )
+    return circuit
+
+
+def _energy(plan: Plan) -> Problem:
+    circuit = unencoded(plan, "energy")
+    if not circuit.weights:
+        raise ValidationFailed.field("circuit", "it has no weights; there is nothing to minimise the energy with")
+    task = Energy(hamiltonians.build(plan.config.get("hamiltonian"), circuit.n_qubits))
+    row = np.zeros((1, 0))
+    return Problem(
+        circuit=circuit,
+        runner=prepare(plan, Program.lower(circuit), task.hamiltonian.observables),
+        task=task,
+        samples=None,
+        classes=(),
+        features=Features.nothing(),
+        train=Part(row, row, np.zeros(1), np.zeros(1, np.int64)),
+        validation=Part.empty(),
+        test=Part.empty(),
+        fingerprint=_fingerprint(plan, circuit, []),
+    )
+
+
+def _supervised(plan: Plan, name: str, features: Features | None) -> Problem:
     config = plan.config
-    task_name = config.get("task") or "classification"
-    if task_name != "classification":
-        raise ValidationFailed.field("config.task", f"{str(task_name)[:40]!r} is not available; classification is")
-    circuit = encode(unified.read(plan.circuit), config.get("encoding"))
+    stored = unified.read(plan.circuit)
+    circuit = encode(stored, config.get("encoding"))
     program = Program.lower(circuit)
-    runner = _runner(plan, program)
-    samples = fetch(plan.dataset)
+    runner = prepare(plan, program, _readout(config, program.n_qubits))
     dataset = config.get("dataset") or {}
-    parts = split(samples, dataset.get("train_size"), dataset.get("val_size"), dataset.get("classes"), plan.seed)
-    readout = config.get("readout") or {}
-    task = Classification(len(runner.observables), len(parts.classes), readout.get("head") or "linear")
+    if not plan.dataset:
+        raise ValidationFailed.field("config.dataset", f"{name} learns from a data set; name one")
+    samples = fetch(plan.dataset)
+    head = (config.get("readout") or {}).get("head") or "linear"
+    y: NDArray[Any]
+    task: Task
+    classes: tuple[str, ...] = ()
+    if name == "regression":
+        if dataset.get("classes") is not None:
+            raise ValidationFailed.field("config.dataset.classes", "a regression has no classes")
+        if config.get("class_weights") is not None:
+            raise ValidationFailed.field("config.class_weights", "a regression has no classes")
+        samples, values, target_name = measured(samples, dataset.get("target"))
+        one = replace(samples, y=np.zeros(samples.n_samples, np.int64), classes=(target_name,))
+        parts = split(one, dataset.get("train_size"), dataset.get("val_size"), None, plan.seed)
+        target = Target.fit(target_name, values[parts.train], head)
+        task, y = Regression(len(runner.observables), head, target), target.standardised(values)
+    else:
+        if dataset.get("target") is not None:
+            raise ValidationFailed.field("config.dataset.target", "only a regression learns a column")
+        if not samples.classes:
+            raise ValidationFailed.field(
+                "config.task", "the data set's labels are measurements, not classes; use regression"
+            )
+        parts = split(samples, dataset.get("train_size"), dataset.get("val_size"), dataset.get("classes"), plan.seed)
+        y, classes = parts.y, parts.classes
+        weights = class_weights(config.get("class_weights"), y[parts.train], classes)
+        task = Classification(len(runner.observables), len(classes), head, weights)
     if features is None:
-        features = Features.fit(dataset.get("features"), samples.x[parts.train], program.n_features)
+        expanding = expansion(stored, config.get("encoding"))
+        fitted = Features.fit(dataset.get("features"), samples.x[parts.train], program.n_features, expansion=expanding)
+    else:
+        fitted = features
 
     def part(rows: NDArray[np.int64]) -> Part:
-        x = features.transform(samples.x[rows])
-        if not np.isfinite(x).all():
-            row, column = np.argwhere(~np.isfinite(x))[0]
+        z = fitted.scaled(samples.x[rows])
+        if not np.isfinite(z).all():
+            row, column = np.argwhere(~np.isfinite(z))[0]
             raise ValidationFailed.field("config.dataset", f"row {rows[row]}: feature {column} is not a finite number")
-        return Part(x, parts.y[rows], rows)
+        return Part(fitted.expanded(z), z, y[rows], rows)
 
     return Problem(
         circuit=circuit,
         runner=runner,
         task=task,
         samples=samples,
-        classes=parts.classes,
-        features=features,
+        classes=classes,
+        features=fitted,
         train=part(parts.train),
         validation=part(parts.validation),
         test=part(parts.test),
-        fingerprint=_fingerprint(plan, circuit, parts),
+        fingerprint=_fingerprint(plan, circuit, [len(parts.train), len(parts.validation), list(classes)]),
     )
 
 
-def _runner(plan: Plan, program: Program) -> Runner:
-    config = plan.config
+def _readout(config: Mapping[str, Any], n_qubits: int) -> tuple[Observable, ...]:
     try:
-        readout = observables.readout((config.get("readout") or {}).get("observables") or "z", program.n_qubits)
+        return observables.readout((config.get("readout") or {}).get("observables") or "z", n_qubits)
     except ValueError as error:
         raise ValidationFailed.field("config.readout.observables", f"{error}") from error
+
+
+def prepare(plan: Plan, program: Program, readout: tuple[Observable, ...]) -> Runner:
+    """
+    The plan's backend, checked for this program.
+
+    Raises:
+        ValidationFailed, BackendUnavailable, BackendCannot: with the field or reason.
+    """
+    config = plan.config
     gradient = config.get("gradient") or "auto"
     if gradient not in GRADIENTS:
         raise ValidationFailed.field("config.gradient", f"{str(gradient)[:40]!r} is none of {', '.join(GRADIENTS)}")
+    if config.get("optimizer") == "spsa":
+        if gradient not in ("auto", "spsa"):
+            raise ValidationFailed.field("config.gradient", "the optimizer spsa estimates its gradients itself")
+        gradient = "spsa"
     options = dict(plan.backend_options)
     if plan.threads is not None:
         options.setdefault("threads", plan.threads)
@@ -184,21 +240,23 @@ def _runner(plan: Plan, program: Program) -> Runner:
     return runner
 
 
-def _fingerprint(plan: Plan, circuit: Circuit, parts: Split) -> str:
+def _fingerprint(plan: Plan, circuit: Circuit, parts: list[Any]) -> str:
     config = plan.config
-    matter: Mapping[str, Any] = {
+    matter: dict[str, Any] = {
         "circuit": unified.write(circuit),
         "n_qubits": circuit.n_qubits,
         "dataset": plan.dataset.get("digest") or plan.dataset.get("name"),
-        "parts": [len(parts.train), len(parts.validation), list(parts.classes)],
+        "parts": parts,
         "features": (config.get("dataset") or {}).get("features"),
         "readout": config.get("readout"),
         "optimizer": config.get("optimizer"),
         "seed": plan.seed,
     }
+    # Named only where they are asked for, so that checkpoints from before they existed still fit.
+    for key in ("hamiltonian", "class_weights"):
+        if config.get(key) is not None:
+            matter[key] = config[key]
+    if task_name(config) != "classification":
+        matter["task"] = config["task"]
+        matter["target"] = (config.get("dataset") or {}).get("target")
     return hashlib.sha256(json.dumps(matter, sort_keys=True).encode()).hexdigest()
-
-
-def shot_seed(runner: Runner, seed: int, purpose: str, *position: int) -> int | None:
-    """A seed for one call with shots; None where nothing is sampled."""
-    return None if runner.shots is None else number(seed, purpose, *position)

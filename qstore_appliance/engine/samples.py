@@ -25,15 +25,16 @@ _BLOCK = 4096  # rows handled at a time, so that images may stay one byte a pixe
 @dataclass(frozen=True, eq=False)
 class Samples:
     """
-    Rows of numbers with a class each.
+    Rows of numbers with a class each, or with a measured quantity each.
 
     Attributes:
         x: [n, f] float64, or uint8 for images (`rows` gives float64 either way).
-        y: [n] int64, index into `classes`.
-        classes: their names.
+        y: [n] int64, index into `classes`; zeros where there are none.
+        classes: their names; empty where the labels are measurements.
         feature_names: one per column of x.
         n_reference: so many rows at the front are the publisher's training part and the rest its test part; 0 if the
             publisher drew no such line.
+        targets: [n] float64 where the labels are measurements, else None.
     """
 
     x: NDArray[Any]
@@ -41,6 +42,7 @@ class Samples:
     classes: tuple[str, ...]
     feature_names: tuple[str, ...]
     n_reference: int = 0
+    targets: NDArray[np.float64] | None = None
 
     @property
     def n_samples(self) -> int:
@@ -55,9 +57,11 @@ class Samples:
 
     def save(self, path: Path) -> str:
         """Write the canonical npz and return its SHA-256: equal content gives an equal digest."""
+        arrays = {"x": self.x, "y": self.y} | ({} if self.targets is None else {"targets": self.targets})
         with path.open("wb") as target:
-            archive.write(target, {"x": self.x, "y": self.y}, self._document())
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+            archive.write(target, arrays, self._document())
+        with path.open("rb") as written:
+            return hashlib.file_digest(written, "sha256").hexdigest()
 
     def keep(self, folder: Path) -> tuple[str, Path]:
         """Save under the digest's name; a half-written file never carries that name."""
@@ -92,6 +96,7 @@ class Samples:
                 classes=tuple(document["classes"]),
                 feature_names=tuple(document["feature_names"]),
                 n_reference=document["n_reference"],
+                targets=arrays.get("targets"),
             )
         except (QStoreError, KeyError, TypeError) as error:
             raise ArtifactCorrupt(f"The stored data set cannot be read: {error}") from error
@@ -116,7 +121,8 @@ def statistics(samples: Samples) -> dict[str, Any]:
         total += (block - shift).sum(axis=0)
         squares += np.square(block - shift).sum(axis=0)
     spread = np.sqrt(np.maximum(squares / n - np.square(total / n), 0.0))
-    counts = np.bincount(samples.y, minlength=len(samples.classes))
+    counts = np.bincount(samples.y, minlength=len(samples.classes))[: len(samples.classes)]
+    measured = {} if samples.targets is None else {"target": _range(samples.targets)}
     return {
         "n_samples": n,
         "n_features": width,
@@ -129,4 +135,14 @@ def statistics(samples: Samples) -> dict[str, Any]:
                 samples.feature_names, shift + total / n, spread, low, high, strict=True
             )
         ],
+        **measured,
+    }
+
+
+def _range(values: NDArray[np.float64]) -> dict[str, float]:
+    return {
+        "mean": float(values.mean()),
+        "std": float(values.std()),
+        "min": float(values.min()),
+        "max": float(values.max()),
     }

@@ -88,6 +88,26 @@ def sampled(
     return out
 
 
+def counts(
+    execution: Execution, statevector: Callable[[Execution], NDArray[np.complexfloating]]
+) -> list[dict[str, int]]:
+    """
+    Bit strings (qubit 0 leftmost) and how often each was drawn, for each sample of the batch.
+
+    Args:
+        statevector: Amplitudes of an exact execution.
+    """
+    if execution.shots is None:
+        raise ValueError("counts need a number of shots")
+    n_qubits = execution.program.n_qubits
+    found = []
+    for row, stream in enumerate(np.random.SeedSequence(execution.seed).spawn(execution.batch)):
+        one = replace(execution, features=execution.features[row : row + 1], shots=None, observables=())
+        outcomes, times = _draw(np.square(np.abs(statevector(one)[0]).astype(np.float64)), execution.shots, stream)
+        found.append({f"{outcome:0{n_qubits}b}": int(n) for outcome, n in zip(outcomes, times, strict=True)})
+    return found
+
+
 def _draw(
     probabilities: NDArray[np.float64], shots: int, stream: np.random.SeedSequence
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

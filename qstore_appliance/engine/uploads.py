@@ -72,8 +72,7 @@ def _lines(stream: IO[str]) -> Iterator[str]:
 def _read_table(reader: Iterator[list[str]], label: str | None, limits: UploadLimits) -> Samples:
     names = [name.strip() for name in next(reader, [])]
     position = _check_header(names, label, limits)
-    values, labels = array("d"), array("q")
-    numbers: dict[str, int] = {}
+    values, labels = array("d"), _Labels(names[position])
     rows = 0
     for row, cells in enumerate(reader, start=2):
         if not cells:
@@ -85,7 +84,7 @@ def _read_table(reader: Iterator[list[str]], label: str | None, limits: UploadLi
             raise TooLarge(f"The table has more than {limits.max_rows} rows.")
         if rows * (len(names) - 1) > limits.max_cells:
             raise TooLarge(f"The table has more than {limits.max_cells} cells.")
-        labels.append(_number_of(cells.pop(position).strip(), numbers, row, names[position]))
+        labels.add(cells.pop(position).strip(), row)
         try:
             values.extend(map(float, cells))
         except ValueError:
@@ -98,7 +97,9 @@ def _read_table(reader: Iterator[list[str]], label: str | None, limits: UploadLi
         raise _refuse("the table has fewer than two rows of data")
     x = np.frombuffer(values, dtype=np.float64).reshape(rows, len(names) - 1)
     features = tuple(name for index, name in enumerate(names) if index != position)
-    return _assemble(x, np.frombuffer(labels, dtype=np.int64), list(numbers), features)
+    if labels.measured is not None:
+        return _measured(x, np.frombuffer(labels.measured, dtype=np.float64), features)
+    return _assemble(x, np.frombuffer(labels.places, dtype=np.int64), list(labels.numbers), features)
 
 
 def _check_header(names: list[str], label: str | None, limits: UploadLimits) -> int:
@@ -132,17 +133,57 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _number_of(label: str, numbers: dict[str, int], row: int, column: str) -> int:
-    known = numbers.get(label)
-    if known is not None:
-        return known
-    if label.lower() in _MISSING:
-        raise _refuse(f"row {row}, column {column!r}: the label is missing")
-    if len(label) > MAX_LABEL_LENGTH or not label.isprintable():
-        raise _refuse(f"row {row}, column {column!r}: a label is too long or holds control characters")
-    if len(numbers) == MAX_CLASSES:
-        raise _refuse(f"column {column!r} has more than {MAX_CLASSES} different labels; is it a measurement?")
-    return numbers.setdefault(label, len(numbers))
+class _Labels:
+    """
+    The column of labels as it is read: classes, until there are more of them than classes may be. If they are all numbers
+    they are measurements from then on, for a regression.
+
+    Attributes:
+        places: each row's class among `numbers`.
+        measured: each row's number, once labels are measurements.
+    """
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self.numbers: dict[str, int] = {}
+        self.places = array("q")
+        self.measured: array[float] | None = None
+
+    def add(self, label: str, row: int) -> None:
+        if self.measured is not None:
+            self.measured.append(self._measurement(label, row))
+            return
+        known = self.numbers.get(label)
+        if known is None:
+            known = self._new(label, row)
+            if known is None:
+                return
+        self.places.append(known)
+
+    def _new(self, label: str, row: int) -> int | None:
+        place = f"row {row}, column {self._column!r}"
+        if label.lower() in _MISSING:
+            raise _refuse(f"{place}: the label is missing")
+        if len(label) > MAX_LABEL_LENGTH or not label.isprintable():
+            raise _refuse(f"{place}: a label is too long or holds control characters")
+        if len(self.numbers) < MAX_CLASSES:
+            return self.numbers.setdefault(label, len(self.numbers))
+        if not all(map(_is_number, self.numbers)):
+            raise _refuse(
+                f"column {self._column!r} has more than {MAX_CLASSES} different labels, and they are no numbers"
+            )
+        values = [self._measurement(known, row) for known in self.numbers]
+        self.measured = array("d", [values[known] for known in self.places])
+        self.measured.append(self._measurement(label, row))
+        return None
+
+    def _measurement(self, label: str, row: int) -> float:
+        if "_" in label or not _is_number(label) or not math.isfinite(float(label)):
+            raise _refuse(
+                f"row {row}, column {self._column!r}: {label[:40]!r} is not a finite number, where there are more labels "
+                f"than the {MAX_CLASSES} that may be classes"
+            )
+        return float(label)
 
 
 def _bad_cell(cells: list[str], row: int, names: list[str], position: int) -> ValidationFailed | None:
@@ -187,14 +228,18 @@ def read_npz(path: Path, limits: UploadLimits | None = None) -> Samples:
         raise _refuse(f"x[{row}, {column}] is not a finite number")
     if x.dtype != np.uint8:
         x = np.ascontiguousarray(x, dtype=np.float64)
+    features = tuple(f"x_{index}" for index in range(x.shape[1]))
     labels = _labels(y, x.shape[0])
+    if labels.dtype.kind == "f":
+        return _measured(x, labels, features)
     names, numbers = np.unique(labels, return_inverse=True)
     if len(names) > MAX_CLASSES:
-        raise _refuse(f"`y` has more than {MAX_CLASSES} different labels; is it a measurement?")
+        if names.dtype.kind in "biu":
+            return _measured(x, labels.astype(np.float64), features)
+        raise _refuse(f"`y` has more than {MAX_CLASSES} different labels, and they are no numbers")
     texts = [str(name) for name in names.tolist()]
     if any(len(text) > MAX_LABEL_LENGTH or not text.isprintable() or not text for text in texts):
         raise _refuse("a label in `y` is empty, too long or holds control characters")
-    features = tuple(f"x_{index}" for index in range(x.shape[1]))
     return _assemble(x, numbers.astype(np.int64), texts, features)
 
 
@@ -204,17 +249,30 @@ def _labels(y: NDArray[Any], n: int) -> NDArray[Any]:
     if y.shape != (n,):
         raise _refuse(f"`y` has shape {y.shape}; it needs one label for each of the {n} rows of `x`")
     if y.dtype.kind == "f":
-        if not np.isfinite(y).all() or (y != np.rint(y)).any() or np.abs(y).max() > 2**53:
-            raise _refuse("`y` must hold class labels: whole numbers or text")
-        return y.astype(np.int64)
+        if not np.isfinite(y).all():
+            raise _refuse(f"y[{int(np.argmin(np.isfinite(y)))}] is not a finite number")
+        # Whole numbers are classes, anything else is a measurement.
+        whole = (y == np.rint(y)).all() and np.abs(y).max() <= 2**53
+        return y.astype(np.int64) if whole else y.astype(np.float64)
     if y.dtype.kind == "S":
         try:
             return np.char.decode(y, "utf-8")
         except UnicodeDecodeError as error:
             raise _refuse("a label in `y` is not UTF-8 text") from error
+    if y.dtype.kind == "U" and y.dtype.itemsize:
+        # A file can hold any 32 bits where numpy expects a code point, and dies in C on what is none.
+        points = np.ascontiguousarray(y.astype(y.dtype.newbyteorder("="))).view(np.uint32)
+        if ((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))).any():
+            raise _refuse("a label in `y` is not Unicode text")
     if y.dtype.kind not in "biuU":
         raise _refuse(f"`y` has dtype {y.dtype}; it must hold whole numbers or text")
     return y
+
+
+def _measured(x: NDArray[Any], values: NDArray[np.float64], features: tuple[str, ...]) -> Samples:
+    if values.min() == values.max():
+        raise _refuse("all rows have the same label; there is nothing to learn")
+    return Samples(x=x, y=np.zeros(len(values), np.int64), classes=(), feature_names=features, targets=values)
 
 
 def _assemble(x: NDArray[Any], y: NDArray[np.int64], names: list[str], features: tuple[str, ...]) -> Samples:

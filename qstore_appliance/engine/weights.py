@@ -64,6 +64,17 @@ def initial(names: Sequence[str], given: object, random: np.random.Generator) ->
     raise ValidationFailed.field(_FIELD, "give a list, or an object of names with their values")
 
 
+def missing(names: Sequence[str], given: object) -> list[str]:
+    """Weights to which nothing is given; what is given is judged by `initial`."""
+    if given is None:
+        return list(names)
+    if not isinstance(given, Mapping):
+        return []
+    members = groups(names)
+    found = {position for key in given for position in members.get(str(key), ())}
+    return [name for position, name in enumerate(names) if name not in given and position not in found]
+
+
 def _numbers(entries: Sequence[Any], expected: int, place: str) -> list[float]:
     if len(entries) != expected:
         raise ValidationFailed.field(place, f"{len(entries)} values for {expected} weights")

@@ -218,7 +218,8 @@ class Backends:
             except QStoreError as error:
                 refusals.append(f"{name}: {error.message}")
                 continue
-            if found.kind == "simulator":
+            # A circuit leaves this machine only when somebody says so.
+            if found.kind == "simulator" and not (found.capabilities and found.capabilities.remote):
                 return name
         raise BackendCannot("No simulator can run this. " + " ".join(refusals), details={"reasons": refusals})
 

@@ -195,7 +195,7 @@ class Datasets:
             for job in await JobRow.filter(organization_id=caller.organization_id, status__in=live).only(
                 "id", "config"
             ):
-                if job.config.get("dataset", {}).get("type") == id:
+                if (job.config.get("dataset") or {}).get("type") == id:
                     raise Conflict(f"Job {job.id} uses this data set; cancel it first.", details={"job_id": job.id})
             row.deleted_at = self._clock.now()
             await row.save(update_fields=["deleted_at"])

@@ -19,6 +19,7 @@ from qstore_appliance.database.tables.datasets import DatasetRow
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.database.tables.models import ModelRow
 from qstore_appliance.domain import ids
+from qstore_appliance.domain.configs import subject
 from qstore_appliance.domain.costs import CostEvent
 from qstore_appliance.domain.events import Event
 from qstore_appliance.domain.jobs import LIVE, Lease, Progress, Resources, Status
@@ -36,7 +37,16 @@ log = structlog.get_logger(__name__)
 #: A job whose worker process died so often without finishing an epoch is not tried again.
 MAX_DEATHS = 3
 #: Metrics of `Trained` that the job shows too; the model keeps them all.
-SHOWN = ("training_accuracy", "validation_accuracy", "test_accuracy", "baseline", "scored_on", "f1_score", "n_test")
+SHOWN = (
+    *("training_accuracy", "validation_accuracy", "test_accuracy", "baseline", "scored_on", "f1_score", "n_test"),
+    *("per_class", "confusion_matrix", "r2", "test_r2", "mae", "rmse"),
+    *("energy", "energy_std_error", "exact_energy", "energy_error", "hartree_fock_energy"),
+    *("counts", "probabilities", "std_errors", "n_outcomes", "other"),
+)
+
+
+#: What a model is called after what it is about.
+KINDS = {"classification": "classifier", "regression": "regressor", "energy": "ground state"}
 
 
 class LeaseLost(Exception):
@@ -64,19 +74,19 @@ class Endings:
         self._settings = settings
         self._journal = Journal(events, clock)
 
-    async def complete(self, lease: Lease, trained: Trained, inputs: Mapping[str, Any] | None = None) -> str:
+    async def complete(self, lease: Lease, trained: Trained, inputs: Mapping[str, Any] | None = None) -> str | None:
         """
         The model is trained: save it, charge, and end the job, all in one transaction.
 
         Args:
             inputs: `n_features`, `feature_names`, `classes` of the model, for forms and clients.
 
-        Returns: the model's id.
+        Returns: the model's id; None where nothing was trained.
 
         Raises:
             LeaseLost: The job is another worker's by now.
         """
-        digest = await self._blobs.put(trained.artifact)
+        digest = None if trained.artifact is None else await self._blobs.put(trained.artifact)
         for attempt in range(5):
             try:
                 events, model_id, checkpoint = await self._completed(lease, trained, dict(inputs or {}), digest)
@@ -153,22 +163,23 @@ class Endings:
             raise LeaseLost
 
     async def _completed(
-        self, lease: Lease, trained: Trained, inputs: dict[str, Any], digest: str
-    ) -> tuple[list[Event], str, str | None]:
+        self, lease: Lease, trained: Trained, inputs: dict[str, Any], digest: str | None
+    ) -> tuple[list[Event], str | None, str | None]:
         async with self._database.transaction():
             row = await self._mine(lease)
             resources = msgspec.convert(row.resources, Resources)
             resources = msgspec.structs.replace(
                 resources,
+                backend_used=row.backend,
                 circuits_executed=resources.circuits_executed + trained.circuits,
                 total_shots=resources.total_shots + trained.shots,
             )
-            model_id = ids.new("model")
-            name = await self._model_name(row)
+            model_id = None if digest is None else ids.new("model")
             metrics = {key: trained.metrics[key] for key in SHOWN if key in trained.metrics}
             progress = msgspec.structs.replace(msgspec.convert(row.progress, Progress), eta_seconds=0.0)
+            if not progress.current_epoch:  # a task without epochs is done in one go
+                progress = msgspec.structs.replace(progress, current_epoch=progress.total_epochs)
             row.resources = msgspec.to_builtins(resources)
-            now = self._clock.now()
             await self._write(
                 lease,
                 metrics={**row.metrics, **metrics},
@@ -177,33 +188,37 @@ class Endings:
                 progress=msgspec.to_builtins(progress),
                 resources=row.resources,
             )
-            await ModelRow.create(
-                id=model_id,
-                organization_id=row.organization_id,
-                user_id=row.user_id,
-                name=name,
-                version=await _next_version(row.organization_id, name),
-                circuit_id=row.circuit_id,
-                training_job_id=row.id,
-                status=ModelStatus.TRAINED,
-                metrics=trained.metrics,
-                parameters=trained.parameters,
-                inputs={**inputs, "examples": trained.test_examples},
-                deployment={"backend": row.backend},
-                artifact_digest=digest,
-                artifact_bytes=len(trained.artifact),
-                created_at=now,
-                updated_at=now,
-            )
-            accuracy = trained.metrics.get("accuracy")
-            said = f"Completed: model {model_id}"
-            if isinstance(accuracy, float):
-                said += f", {trained.metrics.get('scored_on', 'test')} accuracy {accuracy:.4f}"
+            if model_id is not None:
+                await self._save_model(row, trained, inputs, model_id, str(digest))
             row.model_id = model_id
-            events = await self._end(row, Status.COMPLETED, None, [Line(said + ".")])
+            events = await self._end(row, Status.COMPLETED, None, [Line(_said(model_id, trained.metrics))])
             await JobRow.filter(id=row.id).update(checkpoint=None)
             checkpoint: str | None = row.checkpoint
         return events, model_id, checkpoint
+
+    async def _save_model(
+        self, row: JobRow, trained: Trained, inputs: dict[str, Any], model_id: str, digest: str
+    ) -> None:
+        name = await self._model_name(row)
+        now = self._clock.now()
+        await ModelRow.create(
+            id=model_id,
+            organization_id=row.organization_id,
+            user_id=row.user_id,
+            name=name,
+            version=await _next_version(row.organization_id, name),
+            circuit_id=row.circuit_id,
+            training_job_id=row.id,
+            status=ModelStatus.TRAINED,
+            metrics=trained.metrics,
+            parameters=trained.parameters,
+            inputs={**inputs, "examples": trained.test_examples},
+            deployment={"backend": row.backend},
+            artifact_digest=digest,
+            artifact_bytes=len(trained.artifact or b""),
+            created_at=now,
+            updated_at=now,
+        )
 
     async def _ended(self, lease: Lease, status: Status, code: str | None, reason: str | None, line: Line) -> None:
         async with self._database.transaction():
@@ -266,11 +281,12 @@ class Endings:
         await self._journal.publish(events)
 
     async def _model_name(self, row: JobRow) -> str:
-        dataset = str(row.config["dataset"]["type"])
-        if ids.is_id("dataset", dataset):
-            uploaded = await DatasetRow.get_or_none(id=dataset)
-            dataset = uploaded.name if uploaded is not None else dataset
-        return f"{dataset[:240]} classifier"
+        about = subject(row.config)
+        if ids.is_id("dataset", about):
+            uploaded = await DatasetRow.get_or_none(id=about)
+            about = uploaded.name if uploaded is not None else about
+        kind = KINDS.get(str(row.config.get("task")), "classifier")
+        return f"{about[:240]} {kind}"
 
     async def _free(self, digest: str) -> None:
         try:
@@ -278,6 +294,23 @@ class Endings:
         except (QStoreError, OSError) as error:
             # Space that is not freed now hurts nobody; the job must not fail for it.
             log.warning("runs.checkpoint_not_freed", digest=digest, error=str(error))
+
+
+def _said(model_id: str | None, metrics: Mapping[str, Any]) -> str:
+    """The last log line."""
+    said = "Completed" if model_id is None else f"Completed: model {model_id}"
+    part = metrics.get("scored_on", "test")
+    if isinstance(accuracy := metrics.get("accuracy"), float):
+        said += f", {part} accuracy {accuracy:.4f}"
+    if isinstance(r2 := metrics.get("r2"), float):
+        said += f", {part} R² {r2:.4f}"
+    if isinstance(energy := metrics.get("energy"), float):
+        said += f", energy {energy:.6f}"
+        if isinstance(exact := metrics.get("exact_energy"), float):
+            said += f" where {exact:.6f} is exact"
+    if model_id is None:
+        said += f": {metrics.get('n_outcomes', 0)} outcomes"
+    return f"{said}."
 
 
 def is_idle(row: JobRow, now: datetime) -> bool:

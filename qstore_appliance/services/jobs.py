@@ -48,8 +48,15 @@ CANCEL_SECONDS = 4.0
 FIRST_EVENT = 2
 #: A follower looks again after so long without an event.
 LOOK_SECONDS = 2.0
+#: ... and does not look more often than this.
+REST_SECONDS = 0.2
+PAGE_LINES = 500
 _ROW = ("id", "status", "priority", "circuit_id", "backend", "config", "progress", "metrics", "model_id", "reason",
         "created_at", "started_at", "completed_at")  # fmt: skip
+
+
+#: A line's columns, read as tuples: a row object for each would cost more than reading it.
+_LINE = ("seq", "created_at", "level", "message")
 
 
 class Jobs:
@@ -110,6 +117,7 @@ class Jobs:
             waiting = await JobRow.filter(organization_id=caller.organization_id, status=Status.QUEUED).count()
             if waiting >= self._settings.jobs.max_queued:
                 raise RateLimited(f"{waiting} jobs of your organization wait already.", retry_after=60.0)
+            await self._submission.confirm(caller, draft)
             await row.save(force_create=True)
             entries: list[Entry] = [
                 Line(f"Queued for {row.backend} with seed {accepted.config['seed']}."),
@@ -172,28 +180,29 @@ class Jobs:
 
     async def follow(
         self, caller: Caller, id: str, lines: int = 100, level: str | None = None
-    ) -> AsyncIterator[LogLine]:
-        """The last lines, then every line as it comes, until the job has ended. The rows are the truth."""
+    ) -> AsyncIterator[list[LogLine]]:
+        """
+        The last lines, then every line as it comes, a few at a time, until the job has ended. The rows are the truth.
+        """
         caller.require("jobs:read")
         levels = _levels(level)
         row = await self._row(caller, id)
         async with self._events.subscribe(row.organization_id, JOB_PROGRESS, id) as subscription:
             ended = Status(row.status) in TERMINAL
-            last = 0
-            for line in await self._lines(id, lines, levels):
-                last = line.seq
-                yield line
+            last = await self._before(id, lines, levels)
             wakes = aiter(subscription)
-            while not ended:
+            while True:
+                async for found in self._pages(id, last, levels):
+                    last = found[-1].seq
+                    yield found
+                if ended:
+                    return
+                # A fast job has hundreds of epochs a second, and a hundred people may follow it.
+                await asyncio.sleep(REST_SECONDS)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await anext(wakes)
+                    await asyncio.wait_for(anext(wakes), LOOK_SECONDS)
                 # The status first: lines that are there once it has ended are all lines there will be.
-                ended = Status((await self._row(caller, id)).status) in TERMINAL
-                rows = JobLogRow.filter(job_id=id, seq__gt=last, level__in=levels).order_by("seq")
-                for found in await rows:
-                    last = found.seq
-                    yield found.to_domain()
+                ended = await JobRow.exists(id=id, status__in=[status.value for status in TERMINAL])
 
     async def events_since(self, caller: Caller, id: str, channel: str, last_seq: int) -> list[Event] | None:
         """
@@ -275,10 +284,27 @@ class Jobs:
         return row
 
     async def _lines(self, id: str, lines: int, levels: Sequence[str]) -> list[LogLine]:
+        last = await self._before(id, lines, levels)
+        return [line async for page in self._pages(id, last, levels) for line in page]
+
+    async def _before(self, id: str, lines: int, levels: Sequence[str]) -> int:
+        """The number after which the last so many lines begin."""
         if not 1 <= lines <= MAX_LINES:
             raise ValidationFailed.field("lines", f"must be between 1 and {MAX_LINES}")
-        rows = await JobLogRow.filter(job_id=id, level__in=list(levels)).order_by("-seq").limit(lines)
-        return [row.to_domain() for row in reversed(rows)]
+        found = await JobLogRow.filter(job_id=id, level__in=list(levels)).order_by("-seq").offset(lines).first()
+        return found.seq if found is not None else 0
+
+    async def _pages(self, id: str, after: int, levels: Sequence[str]) -> AsyncIterator[list[LogLine]]:
+        """Every line after a number. In pages: thousands of rows at once would hold up the loop."""
+        found = JobLogRow.filter(job_id=id, level__in=list(levels)).order_by("seq").limit(PAGE_LINES)
+        while page := [
+            LogLine(seq=seq, timestamp=timestamp, level=name, message=message)
+            for seq, timestamp, name, message in await found.filter(seq__gt=after).values_list(*_LINE)
+        ]:
+            yield page
+            if len(page) < PAGE_LINES:
+                return
+            after = page[-1].seq
 
     async def _ahead(self, row: JobRow) -> list[JobRow]:
         """Jobs of the whole installation that wait and will be taken before this one."""

@@ -114,6 +114,8 @@ class Models:
         Raises:
             NotFound: No such model in the caller's organization.
             Gone: It is retired.
+            ArtifactCorrupt: What was stored of it is altered or lost.
+            Conflict: It has nothing to answer: it is the state of a lowest energy.
             ValidationFailed: The numbers of `auto_scaling` contradict each other.
             BackendCannot, BackendUnavailable, Forbidden: Of the backend.
         """
@@ -123,6 +125,9 @@ class Models:
             raise ValidationFailed.field("auto_scaling.min_replicas", "must not be more than max_replicas")
         model = await self._row(caller, id)
         _refuse_retired(model)
+        if model.inputs.get("task") == "energy":
+            raise Conflict("A model of an energy answers no inputs; its parameters and its energy are the result.")
+        await self._artifact(model.artifact_digest)
         backend = await self._backend(caller, model, draft.backend)
         config = {**draft.model_dump(mode="json"), "eta_seconds": OPENING_SECONDS}
         capped = _asked(draft) > self._settings.predictions.replicas
@@ -235,6 +240,16 @@ class Models:
         name, _ = await self._backends.pick(organization, wanted or trained_on, caller.preferences, circuit, shots)
         return name
 
+    async def _artifact(self, digest: str) -> str:
+        """
+        Raises:
+            ArtifactCorrupt: It is altered or lost.
+        """
+        try:
+            return await self._blobs.path(digest)
+        except NotFound as error:
+            raise ArtifactCorrupt("The model's artifact is lost.", details={"digest": digest}) from error
+
     def _open(self, deployment_id: str, digest: str, backend: str, replicas: int) -> asyncio.Task[None]:
         task = asyncio.create_task(self._opened(deployment_id, digest, backend, replicas), name=deployment_id)
         self._opening[deployment_id] = task
@@ -243,12 +258,10 @@ class Models:
 
     async def _opened(self, deployment_id: str, digest: str, backend: str, replicas: int) -> None:
         try:
-            path = await self._blobs.path(digest)
+            path = await self._artifact(digest)
             running = await self._replicas.open(deployment_id, path, backend, self._backends.all_options(), replicas)
         except (QStoreError, OSError) as error:
             message = error.message if isinstance(error, QStoreError) else str(error)
-            if isinstance(error, NotFound):
-                message = ArtifactCorrupt("The model's artifact is lost.").message
             log.error("models.not_opened", deployment_id=deployment_id, error=message)
             await self._mark(deployment_id, "failed", ModelStatus.TRAINED, reason=message)
             return

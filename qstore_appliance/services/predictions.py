@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -72,12 +73,8 @@ class Predictions:
                 await self._charge(meter, circuits, shots, cost)
         else:
             self._count(meter, circuits, shots)
-        rows = zip(found["labels"], found["class_indices"], found["probabilities"], strict=True)
         return Prediction(
-            predictions=[
-                Answer(class_index=index, label=label, confidence=max(probabilities), probabilities=probabilities)
-                for label, index, probabilities in rows
-            ],
+            predictions=_answers(found),
             inference_time_ms=round(milliseconds, 3),
             cost=cost,
             backend=backend,
@@ -138,3 +135,14 @@ class Predictions:
                 model_id=meter.model_id,
             )
         )
+
+
+def _answers(found: Mapping[str, Any]) -> list[Answer]:
+    if found.get("values") is not None:
+        errors = found.get("std_errors") or [None] * len(found["values"])
+        return [Answer(value=value, std_error=error) for value, error in zip(found["values"], errors, strict=True)]
+    rows = zip(found["labels"], found["class_indices"], found["probabilities"], strict=True)
+    return [
+        Answer(class_index=index, label=label, confidence=max(probabilities), probabilities=probabilities)
+        for label, index, probabilities in rows
+    ]

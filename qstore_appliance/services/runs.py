@@ -238,7 +238,8 @@ class Runs(Endings):
         return [row.id for row in rows if running[row.id] >= row.to_domain().settings.max_concurrent_jobs]
 
     async def _plan(self, row: JobRow) -> Plan:
-        dataset = await self._datasets.resolve(row.organization_id, str(row.config["dataset"]["type"]))
+        learned = row.config.get("dataset")
+        dataset = await self._datasets.resolve(row.organization_id, str(learned["type"])) if learned else {}
         checkpoint = None
         if row.checkpoint is not None:
             try:
@@ -263,6 +264,7 @@ class Runs(Endings):
         now = self._clock.now()
         return [
             Line(report.message),
+            *(Line(warning, "WARNING") for warning in report.warnings),
             JobProgress(
                 job_id=row.id,
                 status=Status.RUNNING,
@@ -298,7 +300,12 @@ def _with_history(metrics: Mapping[str, Any], reports: Sequence[EpochReport]) ->
         ("val_accuracy_history", [report.val_accuracy for report in reports]),
     ):
         found[key] = [*found.get(key, ()), *values]
-    found["training_accuracy"] = reports[-1].accuracy
+    if reports[-1].health is not None:
+        norms = [(report.health or {}).get("gradient_norm") for report in reports]
+        earlier = found.get("health", {}).get("gradient_norm_history", ())
+        found["health"] = {**reports[-1].health, "gradient_norm_history": [*earlier, *norms]}
+    if reports[-1].accuracy is not None:
+        found["training_accuracy"] = reports[-1].accuracy
     if reports[-1].val_accuracy is not None:
         found["validation_accuracy"] = reports[-1].val_accuracy
     return found

@@ -7,6 +7,7 @@ Everything that can be known without opening the data is refused here, with its 
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,9 +17,11 @@ import msgspec
 from qstore_appliance.database.tables.accounts import OrganizationRow
 from qstore_appliance.database.tables.circuits import CircuitRow
 from qstore_appliance.database.tables.datasets import DatasetRow
+from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller, OrganizationSettings
-from qstore_appliance.domain.jobs import ConfigDraft, JobDraft
-from qstore_appliance.engine import observables
+from qstore_appliance.domain.configs import ConfigDraft, DatasetDraft
+from qstore_appliance.domain.jobs import JobDraft
+from qstore_appliance.engine import hamiltonians, observables
 from qstore_appliance.engine.backend import Capabilities
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.dataset_names import BUILTIN, IMPORTABLE
@@ -44,6 +47,10 @@ class Facts(NamedTuple):
     n_features: int
     classes: tuple[str, ...]
     n_reference: int
+
+
+#: Of a task that learns from none: one row without columns.
+NO_DATA = Facts(1, 0, (), 0)
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,12 +85,20 @@ class Submission:
         definition = {"n_qubits": row.n_qubits, **row.circuit_definition}
         stored = await _read(definition, row.gate_count)
         config = draft.config.model_dump(mode="json")
-        circuit = encode(stored, config["encoding"])
-        await self._datasets.resolve(caller.organization_id, draft.config.dataset.type)
-        facts = await self._facts(caller.organization_id, draft.config.dataset.type)
-        _check_readout(draft.config, circuit)
-        n_classes = _check_data(draft.config, facts)
+        if draft.config.dataset is None:
+            # Left out rather than null: who reads a job finds a data set or none.
+            del config["dataset"]
+            circuit, facts, n_classes = stored, NO_DATA, 1
+            _check_without_data(draft.config, config, circuit)
+        else:
+            circuit = encode(stored, config["encoding"])
+            await self._datasets.resolve(caller.organization_id, draft.config.dataset.type)
+            facts = await self._facts(caller.organization_id, draft.config.dataset.type)
+            _check_readout(draft.config, circuit)
+            n_classes = _check_data(draft.config, draft.config.dataset, facts)
         config["initial_parameters"] = _start(draft.config, circuit, row.parameters)
+        if draft.config.task == "sampling":
+            _check_all_given(circuit, config["initial_parameters"])
         config["seed"] = draft.config.seed if draft.config.seed is not None else secrets.randbelow(2**53)
 
         organization = await settings_of(caller.organization_id)
@@ -103,7 +118,7 @@ class Submission:
             capabilities=found.capabilities,
             backend=backend,
             kind=found.kind,
-            n_reference=facts.n_reference if n_classes == len(facts.classes) else 0,
+            n_reference=facts.n_reference if n_classes in (1, len(facts.classes)) else 0,
         )
         needed, available = int(taken.memory_bytes.expected), memory_available()
         if needed > available:
@@ -127,6 +142,23 @@ class Submission:
             ),
             organization=organization,
         )
+
+    async def confirm(self, caller: Caller, draft: JobDraft) -> None:
+        """
+        Inside the transaction that saves the job: what it uses was not deleted since it was checked.
+
+        Raises:
+            NotFound: It was.
+        """
+        # Whoever deletes a circuit locks it too: either this job is seen there, or the deletion here.
+        circuit = CircuitRow.filter(id=draft.circuit_id, organization_id=caller.organization_id, deleted_at=None)
+        if await circuit.select_for_update().only("id").first() is None:
+            raise NotFound.of("circuit", draft.circuit_id)
+        type = draft.config.dataset.type if draft.config.dataset is not None else None
+        if type is not None and ids.is_id("dataset", type):
+            uploads = DatasetRow.filter(id=type, organization_id=caller.organization_id, deleted_at=None)
+            if not await uploads.exists():
+                raise NotFound.of("data set", type)
 
     async def _facts(self, organization_id: str, type: str) -> Facts:
         if type in BUILTIN:
@@ -161,17 +193,51 @@ def _check_readout(config: ConfigDraft, circuit: Circuit) -> None:
         raise ValidationFailed.field("config.readout.observables", f"{error}") from error
 
 
-def _check_data(config: ConfigDraft, facts: Facts) -> int:
-    """Returns: how many classes take part."""
-    features = config.dataset.features
-    if features.method == "pca" and features.count is not None and features.count > facts.n_features:
+def _check_without_data(config: ConfigDraft, written: Mapping[str, Any], circuit: Circuit) -> None:
+    """An energy or a sampling: the circuit reads no features, and the Hamiltonian fits it."""
+    if circuit.features:
+        raise ValidationFailed.field(
+            "circuit_id", f"the circuit reads the feature x_{circuit.features[0]}; {config.task} has no data"
+        )
+    if config.task == "energy":
+        if not circuit.weights:
+            raise ValidationFailed.field("circuit_id", "the circuit has no weights to minimise an energy with")
+        hamiltonians.build(written["hamiltonian"], circuit.n_qubits)
+
+
+def _check_all_given(circuit: Circuit, values: Mapping[str, float] | None) -> None:
+    missing = [name for name in circuit.weights if name not in (values or {})]
+    if missing:
+        raise ValidationFailed.field("config.initial_parameters", f"give a value to {', '.join(missing[:5])}")
+
+
+def _check_data(config: ConfigDraft, dataset: DatasetDraft, facts: Facts) -> int:
+    """Returns: how many classes take part; one where numbers are learned."""
+    features = dataset.features
+    if features.count is not None and features.count > facts.n_features:
         raise ValidationFailed.field(
             "config.dataset.features.count",
             f"the data set has {facts.n_features} features, fewer than {features.count}",
         )
-    if config.dataset.classes is None:
+    if config.task == "regression":
+        for field, value in (("dataset.classes", dataset.classes), ("class_weights", config.class_weights)):
+            if value is not None:
+                raise ValidationFailed.field(f"config.{field}", "a regression has no classes")
+        if dataset.target is None and not all(map(_is_number, facts.classes)):
+            words = ", ".join(facts.classes[:3])
+            raise ValidationFailed.field(
+                "config.dataset.target", f"the labels ({words}, …) are no numbers; name a column to learn"
+            )
+        return 1
+    if dataset.target is not None:
+        raise ValidationFailed.field("config.dataset.target", "only a regression learns a column")
+    if not facts.classes:
+        raise ValidationFailed.field(
+            "config.task", "the data set's labels are measurements, not classes; use regression"
+        )
+    if dataset.classes is None:
         return len(facts.classes)
-    chosen = {str(name) for name in config.dataset.classes}
+    chosen = {str(name) for name in dataset.classes}
     for name in sorted(chosen - set(facts.classes)):
         known = ", ".join(facts.classes[:20])
         raise ValidationFailed.field(
@@ -182,13 +248,35 @@ def _check_data(config: ConfigDraft, facts: Facts) -> int:
     return len(chosen)
 
 
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def _check_backend(config: ConfigDraft, backend: str, can: Capabilities) -> None:
     if config.gradient == "adjoint" and not can.adjoint:
         raise BackendCannot(f"{backend} has no adjoint gradients; use gradient auto or parameter_shift.")
     if config.gradient == "adjoint" and config.shots is not None:
         raise BackendCannot("Adjoint gradients are exact; they cannot be had from shots.")
+    if config.optimizer == "spsa" and config.gradient not in ("auto", "spsa"):
+        raise ValidationFailed.field("config.gradient", "the optimizer spsa estimates its gradients itself")
+    if config.optimizer == "lbfgs":
+        _check_lbfgs(config)
+    if config.momentum is not None and config.optimizer != "sgd":
+        raise ValidationFailed.field("config.momentum", f"only sgd takes it, not {config.optimizer}")
     if config.precision not in can.precisions:
         raise BackendCannot(f"{backend} computes in {', '.join(can.precisions)} precision only.")
+
+
+def _check_lbfgs(config: ConfigDraft) -> None:
+    if config.task != "energy":
+        raise ValidationFailed.field("config.optimizer", "lbfgs is for energies: batches of data are noise to it")
+    if config.shots is not None or config.gradient == "spsa":
+        raise ValidationFailed.field("config.optimizer", "lbfgs needs exact energies: no shots, no spsa gradients")
+    if config.gradient_clip is not None:
+        raise ValidationFailed.field("config.gradient_clip", "lbfgs finds its step's length itself")
 
 
 def _start(config: ConfigDraft, circuit: Circuit, parameters: Mapping[str, Any]) -> dict[str, float] | None:
@@ -212,12 +300,14 @@ def _start(config: ConfigDraft, circuit: Circuit, parameters: Mapping[str, Any])
 
 def _samples(facts: Facts, n_classes: int) -> int:
     """Rows that take part; of some classes only, as if all were of the same size."""
-    return max(n_classes, facts.n_samples * n_classes // max(1, len(facts.classes)))
+    if n_classes == 1 or not facts.classes:
+        return facts.n_samples
+    return max(n_classes, facts.n_samples * n_classes // len(facts.classes))
 
 
 def _sized(config: dict[str, Any], facts: Facts, n_classes: int) -> dict[str, Any]:
     """The config for the estimate: where rows per class are only guessed, sizes are not refused by the guess."""
-    if n_classes == len(facts.classes):
+    if n_classes == len(facts.classes) or "dataset" not in config or config["task"] == "regression":
         return config
     most = _samples(facts, n_classes)
     dataset = dict(config["dataset"])

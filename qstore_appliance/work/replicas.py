@@ -309,7 +309,15 @@ class PredictorReplicas:
 
 
 def _loaded(opening: bytes) -> children.Child:
-    """Blocks. A process with its model loaded. Raises: what the loading raises."""
+    """Blocks. A process with its model loaded; where it dies over that, another one. Raises: what the loading raises."""
+    try:
+        return _started(opening)
+    except WorkerCrash as error:
+        log.warning("replicas.died_loading", error=error.message)
+        return _started(opening)
+
+
+def _started(opening: bytes) -> children.Child:
     child = children.start("predict", nice=1, memory_bytes=memory_available())
     try:
         child.send(opening)

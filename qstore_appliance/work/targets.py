@@ -7,6 +7,7 @@ Nothing here knows the database, the loop or the queue: a child yields values, t
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import pickle
 import sys
@@ -62,12 +63,15 @@ def train(pipe: Connection) -> None:
         for report in training.epochs(StopFlag(pipe)):
             pipe.send_bytes(wire.pack("epoch", report))
         trained = training.finish()
-        model = artifact.read(trained.artifact)
-        inputs = {
-            "n_features": model.features.n_inputs,
-            "feature_names": list(model.feature_names),
-            "classes": list(model.classes),
-        }
+        inputs: dict[str, Any] = {}
+        if trained.artifact is not None:
+            model = artifact.read(trained.artifact)
+            inputs = {
+                "task": model.task,
+                "n_features": model.features.n_inputs,
+                "feature_names": list(model.feature_names),
+                "classes": list(model.classes),
+            }
         last = wire.pack("trained", {"trained": trained, "inputs": inputs})
     except Cancelled:
         last = wire.pack("stopped")
@@ -120,6 +124,8 @@ def _predict(predictor: Any, question: dict[str, Any]) -> dict[str, Any]:
         "labels": [str(label) for label in found.labels],
         "class_indices": [int(index) for index in found.class_indices],
         "probabilities": found.probabilities.tolist(),
+        "values": None if found.values is None else found.values.tolist(),
+        "std_errors": None if found.std_errors is None else found.std_errors.tolist(),
         "duration_ms": float(found.duration_ms),
         "circuits": int(found.circuits),
         "shots": int(found.shots),
@@ -138,5 +144,7 @@ def _fault(error: BaseException) -> wire.Fault:
     if isinstance(error, (QStoreError, MemoryError)):
         return wire.fault(error)
     trace = traceback.format_exc(limit=-20)
-    print(f"child {os.getpid()}: {trace}", file=sys.stderr, flush=True)
+    # One line, whatever the error's text holds: a child writes to its server's log.
+    line = {"event": "child.failed", "pid": os.getpid(), "level": "error", "trace": trace}
+    print(json.dumps(line), file=sys.stderr, flush=True)
     return wire.fault(error, trace)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from qstore_appliance.api.live import stream
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.events import JobProgress
@@ -190,6 +191,21 @@ async def read_events(answer: httpx.Response) -> list[dict[str, Any]]:
     return found
 
 
+def progress(job: str, epoch: int) -> JobProgress:
+    return JobProgress(
+        job_id=job,
+        status="running",
+        current_epoch=epoch,
+        total_epochs=4,
+        current_loss=0.5,
+        best_loss=0.5,
+        eta_seconds=0.0,
+        reason=None,
+        model_id=None,
+        timestamp=datetime.now(UTC),
+    )
+
+
 async def test_a_followed_log_ends_with_its_job(served: Served, owner: httpx.AsyncClient, job: str) -> None:
     """A followed log sends what is there, then what comes, one object per event, and ends when the job does."""
     await tell(served, job, Line("Epoch 1"), Line("Epoch 2"))
@@ -197,19 +213,7 @@ async def test_a_followed_log_ends_with_its_job(served: Served, owner: httpx.Asy
         reading = asyncio.create_task(read_events(answer))
         await asyncio.sleep(0.1)
         for epoch in (3, 4):
-            progress = JobProgress(
-                job_id=job,
-                status="running",
-                current_epoch=epoch,
-                total_epochs=4,
-                current_loss=0.5,
-                best_loss=0.5,
-                eta_seconds=0.0,
-                reason=None,
-                model_id=None,
-                timestamp=datetime.now(UTC),
-            )
-            await tell(served, job, Line(f"Epoch {epoch}"), progress)
+            await tell(served, job, Line(f"Epoch {epoch}"), progress(job, epoch))
         await end(served, job)
         async with asyncio.timeout(5):
             events = await reading
@@ -254,3 +258,43 @@ async def test_a_lost_session_ends_streams(served: Served, owner: httpx.AsyncCli
         await served.appliance.sessions.sign_out(await served.caller("owner"))
         async with asyncio.timeout(2.5):
             await reading
+
+
+async def test_a_lost_session_ends_a_busy_stream(served: Served, client: Client, job: str) -> None:
+    """A job that never falls silent does not go on talking to who is signed out."""
+
+    async def chatter() -> None:
+        while True:
+            await tell(served, job, Line("Still at it"), progress(job, 1))
+            await asyncio.sleep(0.02)
+
+    async with client("viewer").stream("GET", f"/v1/jobs/{job}/logs?follow=true") as answer:
+        talking = asyncio.create_task(chatter())
+        reading = asyncio.create_task(read_events(answer))
+        await asyncio.sleep(0.1)
+        await served.appliance.sessions.sign_out(await served.caller("viewer"))
+        try:
+            async with asyncio.timeout(3):
+                assert await reading
+        finally:
+            talking.cancel()
+
+
+async def test_a_caller_follows_so_many(
+    served: Served, client: Client, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody follows any number of logs at a time; a stream that ends makes room, and others have room of their own."""
+    monkeypatch.setattr(stream, "MAX_STREAMS", 1)
+    viewer, address = client("viewer"), f"/v1/jobs/{job}/logs?follow=true"
+
+    async with viewer.stream("GET", address):
+        refused = await viewer.get(address)
+        async with client("owner").stream("GET", address) as answer:
+            assert answer.status_code == 200
+    await end(served, job)
+    async with asyncio.timeout(5):
+        while served.server.app.ctx.streams:
+            await asyncio.sleep(0.02)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RATE_LIMITED")
+    assert (await viewer.get(address)).status_code == 200

@@ -179,6 +179,17 @@ async def test_organizations_decide_what_they_allow(build: Any) -> None:
     await backends.close()
 
 
+async def test_auto_keeps_circuits_here(build: Any) -> None:
+    """A simulator that runs elsewhere is used where it is named, and never taken by "auto"."""
+    backends = build(ionq_simulator=described("ionq_simulator", remote=True), qsim=described("qsim", max_qubits=1))
+    one = Circuit.build(1, [Gate("H", (0,))])
+
+    assert await backends.pick(LAB, None, {}, one, None) == ("qsim", "qsim")
+    assert await backends.pick(LAB, "ionq_simulator", {}, CIRCUIT, None) == ("ionq_simulator", "ionq_simulator")
+    with pytest.raises(BackendCannot):
+        await backends.pick(LAB, None, {}, CIRCUIT, None)
+
+
 async def test_operators_prices_stand_over_the_plugins(build: Any) -> None:
     """Prices of `[backends.<name>]` are dollars, replace the plugin's one by one, and are not handed to it."""
     backends = build(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -103,16 +102,16 @@ class TestCreate:
     async def test_ten_thousand_gates(self, circuits: Circuits, caller: Caller) -> None:
         """The largest circuit is stored, and the loop stays responsive meanwhile."""
         draft = make_circuit_draft(gates=ry(*(f"theta_{index}" for index in range(10_000))))
-        longest, at = 0.0, time.perf_counter()
+        turns = 0
 
         task = asyncio.create_task(circuits.create(caller, draft))
         while not task.done():
             await asyncio.sleep(0)
-            now = time.perf_counter()
-            longest, at = max(longest, now - at), now
+            turns += 1
 
         assert (await task).parameters["theta"]["count"] == 10_000
-        assert longest < 0.5
+        # Judged in the loop, the draft would leave it a dozen turns, those of the database.
+        assert turns > 100
 
     async def test_viewer_may_not(self, circuits: Circuits) -> None:
         """Viewers read circuits and write none."""

@@ -27,7 +27,8 @@ from qstore_appliance.errors import (
     RateLimited,
     ValidationFailed,
 )
-from qstore_appliance.services import submission
+from qstore_appliance.services import jobs, submission
+from qstore_appliance.services.jobs import REST_SECONDS
 from qstore_appliance.settings import Jobs as JobSettings
 from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock
@@ -281,6 +282,25 @@ async def test_job_of_a_dead_worker_is_cancelled_without_it(laboratory: Laborato
     assert (await laboratory.jobs.cancel(caller, lease.job_id)).status == Status.CANCELLED
 
 
+async def test_a_circuit_deleted_meanwhile(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A circuit that is deleted between a job's check and its saving has won: there is no job of a deleted circuit."""
+    caller = await laboratory.caller()
+    draft = await laboratory.draft(caller)
+    check = laboratory.jobs._submission.check
+
+    async def overtaken(*asked: Any) -> Any:
+        accepted = await check(*asked)
+        await laboratory.circuits.delete(caller, draft.circuit_id)
+        return accepted
+
+    monkeypatch.setattr(laboratory.jobs._submission, "check", overtaken)
+
+    with pytest.raises(NotFound):
+        await laboratory.jobs.submit(caller, draft)
+
+    assert (await laboratory.jobs.listed(caller, Page())).total == 0
+
+
 async def test_colleagues_job_needs_an_admin(laboratory: Laboratory) -> None:
     """Developers cancel their own jobs, admins anybody's in the organization, strangers none."""
     ada, stranger = await laboratory.caller(), await laboratory.caller(Role.OWNER)
@@ -302,8 +322,8 @@ async def test_following_ends_with_the_job(laboratory: Laboratory) -> None:
     seen: list[str] = []
 
     async def follow() -> None:
-        async for line in laboratory.jobs.follow(caller, lease.job_id):
-            seen.append(line.message)
+        async for lines in laboratory.jobs.follow(caller, lease.job_id):
+            seen.extend(line.message for line in lines)
 
     following = asyncio.create_task(follow())
     await asyncio.sleep(0.05)
@@ -332,6 +352,47 @@ async def test_log_levels_and_limits(laboratory: Laboratory) -> None:
     for wrong in ({"lines": 0}, {"lines": 1_000_000}, {"level": "loud"}):
         with pytest.raises(ValidationFailed):
             await laboratory.jobs.logs(caller, lease.job_id, **wrong)  # type: ignore[arg-type]
+
+
+async def test_followers_of_a_fast_job_rest(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred epochs in a second are a few looks at the database for each follower, and every line arrives, in order."""
+    caller = await laboratory.caller()
+    lease, _ = await laboratory.begun(caller)
+    looks: list[int] = []
+    pages = laboratory.jobs._pages
+
+    def counted(id: str, after: int, levels: Any) -> Any:
+        looks.append(after)
+        return pages(id, after, levels)
+
+    monkeypatch.setattr(laboratory.jobs, "_pages", counted)
+    seen: list[str] = []
+
+    async def follow() -> None:
+        async for lines in laboratory.jobs.follow(caller, lease.job_id):
+            seen.extend(line.message for line in lines)
+
+    following = asyncio.create_task(follow())
+    began = asyncio.get_running_loop().time()
+    for epoch in range(1, 101):
+        await laboratory.runs.record_epoch(lease, make_report(epoch))
+    await laboratory.runs.complete(lease, make_trained())
+    await asyncio.wait_for(following, 10)
+
+    assert len(looks) <= (asyncio.get_running_loop().time() - began) / REST_SECONDS + 2
+    assert [line.split(" - ")[0] for line in seen[2:-1]] == [f"Epoch {epoch}/4" for epoch in range(1, 101)]
+
+
+async def test_lines_come_in_pages(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lines a page holds, the last lines are the last lines, the oldest first."""
+    caller = await laboratory.caller()
+    lease, _ = await laboratory.begun(caller)
+    await laboratory.runs.record_epochs(lease, [make_report(epoch) for epoch in range(1, 9)])
+
+    for size in (1, 3, 500):
+        monkeypatch.setattr(jobs, "PAGE_LINES", size)
+        last = await laboratory.jobs.logs(caller, lease.job_id, lines=6)
+        assert [line.message.split(" - ")[0] for line in last] == [f"Epoch {epoch}/4" for epoch in range(3, 9)]
 
 
 async def test_events_after_a_number(laboratory: Laboratory) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.blobs import BlobPartRow
 from qstore_appliance.database.tables.costs import CostEventRow
 from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.listing import Page
@@ -265,3 +267,23 @@ async def test_retiring_while_it_opens(laboratory: Laboratory, monkeypatch: pyte
 
     assert (await deploying).status == "retired"
     assert (await laboratory.models.get(caller, model_id)).status == ModelStatus.RETIRED
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["altered", "lost"])
+async def test_artifact_that_was_altered(laboratory: Laboratory, lost: bool) -> None:
+    """A model whose stored bytes are not what was trained is not deployed, and stays what it was."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    digest = (await laboratory.models.get(caller, model_id)).artifact_digest
+    file = Path(await laboratory.blobs.path(digest))
+    if lost:
+        await laboratory.blobs.delete(digest)
+    else:
+        file.write_bytes(b"an Artifact")
+        await BlobPartRow.filter(blob_id=digest).update(content=b"an Artifact")
+
+    with pytest.raises(ArtifactCorrupt):
+        await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+
+    assert (await laboratory.models.get(caller, model_id)).status == ModelStatus.TRAINED
+    assert (await laboratory.models.deployments(caller, Page())).total == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -21,6 +22,7 @@ from qstore_appliance.errors import (
     ValidationFailed,
     WorkerCrash,
 )
+from qstore_appliance.work import targets
 from qstore_appliance.work.calculator import Calculator
 from tests.work.bench import children_of
 
@@ -167,3 +169,17 @@ async def test_closing_ends_a_call(calculator: Calculator, endless: Path) -> Non
         await calling
     with pytest.raises(Unavailable):
         await calculator.call(f"{ENGINE}.discovery:names")
+
+
+def test_a_childs_last_words_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever text an error holds, a child writes one line of JSON to its server's log: nobody forges another."""
+    try:
+        raise ValueError('x\n{"event": "forged"}\x1b[2J')
+    except ValueError as error:
+        told = targets._fault(error)
+
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1
+    assert json.loads(written)["event"] == "child.failed"
+    assert "\x1b" not in written
+    assert told.code == "INTERNAL"

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from qstore_appliance.engine.plan import Plan
 from qstore_appliance.errors import ArtifactCorrupt, DeadlineExceeded, NoCapacity, ValidationFailed
+from qstore_appliance.work import children
 from qstore_appliance.work.replicas import PredictorReplicas
 from tests.work.bench import ansatz, children_of
 
@@ -183,3 +184,24 @@ async def test_damaged_artifact_is_refused(replicas: PredictorReplicas, artifact
         await replicas.open("deploy_a", str(damaged), "native", {}, 1)
 
     assert replicas.state("deploy_a") == []
+
+
+async def test_a_replica_killed_while_it_loads_is_started_again(
+    replicas: PredictorReplicas, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One death over the loading is nobody's fault: the deployment opens all the same."""
+    begin, deaths = children.start, []
+
+    def fated(*arguments: object, **options: object) -> children.Child:
+        child = begin(*arguments, **options)  # type: ignore[arg-type]
+        if not deaths:
+            child.kill()
+            deaths.append(child.pid)
+        return child
+
+    monkeypatch.setattr(children, "start", fated)
+
+    running = await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+
+    assert (running, len(deaths)) == (1, 1)
+    assert len(await ask(replicas)) == 1

@@ -8,7 +8,8 @@ import msgspec
 from tortoise import fields
 from tortoise.models import Model
 
-from qstore_appliance.domain.jobs import Job, JobSummary, LogLine, Priority, Progress, Resources, Status
+from qstore_appliance.domain.configs import subject
+from qstore_appliance.domain.jobs import Job, JobSummary, Priority, Progress, Resources, Status
 
 
 class JobRow(Model):
@@ -91,7 +92,7 @@ class JobRow(Model):
             priority=Priority(self.priority),
             circuit_id=self.circuit_id,
             backend=self.backend,
-            dataset=str(self.config.get("dataset", {}).get("type", "")),
+            dataset=subject(self.config),
             progress=msgspec.convert(self.progress, Progress).percentage,
             accuracy=self.metrics.get("test_accuracy", self.metrics.get("validation_accuracy")),
             model_id=self.model_id,
@@ -134,6 +135,3 @@ class JobLogRow(Model):
     class Meta:
         table = "job_logs"
         unique_together = (("job", "seq"),)
-
-    def to_domain(self) -> LogLine:
-        return LogLine(seq=self.seq, timestamp=self.created_at, level=self.level, message=self.message)

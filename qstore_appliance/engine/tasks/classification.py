@@ -4,34 +4,18 @@ Classification: expectation values → logits → softmax; cross entropy and its
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qstore_appliance.engine.tasks.task import HEADS, Batch
 from qstore_appliance.errors import ValidationFailed
 
 Floats = NDArray[np.float64]
-HEADS = ("linear", "none")
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """
-    What one batch of expectation values costs.
-
-    Attributes:
-        loss: mean cross entropy in nats.
-        correct: samples whose most probable class is right.
-        cotangents: [batch, n_outputs] d loss / d expectation.
-        head_gradient: [n_parameters] d loss / d head.
-    """
-
-    loss: float
-    correct: int
-    cotangents: Floats
-    head_gradient: Floats
 
 
 @dataclass(frozen=True)
@@ -41,11 +25,16 @@ class Classification:
         n_outputs: expectation values per sample.
         n_classes: classes to tell apart.
         head: `linear` (logits = W e + b, trained with the circuit) or `none` (the first expectations are the logits).
+        class_weights: how much a sample of each class counts in the loss; None counts all the same.
     """
+
+    name: ClassVar[str] = "classification"
+    counts_hits: ClassVar[bool] = True
 
     n_outputs: int
     n_classes: int
     head: str = "linear"
+    class_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -86,21 +75,52 @@ class Classification:
         return _softmax(self.logits(expectations, head))[0]
 
     def score(self, expectations: Floats, y: NDArray[np.int64], head: Floats) -> tuple[float, int]:
-        """Mean cross entropy and number of right answers."""
+        """Mean cross entropy in nats and number of right answers."""
         logits = self.logits(expectations, head)
         _, logarithms = _softmax(logits)
-        loss = -float(logarithms[np.arange(len(y)), y].mean())
-        return loss, int(np.count_nonzero(logits.argmax(axis=1) == y))
+        losses = logarithms[np.arange(len(y)), y]
+        if self.class_weights is not None:
+            losses *= self._shares(y)
+        return -float(losses.mean()), int(np.count_nonzero(logits.argmax(axis=1) == y))
+
+    def measure(self, expectations: Floats, y: NDArray[np.int64], head: Floats) -> dict[str, Any]:
+        """Accuracy, macro F1, confusion matrix, and precision, recall and F1 of each class."""
+        logits = self.logits(expectations, head)
+        answers = logits.argmax(axis=1)
+        matrix = confusion(y, answers, self.n_classes)
+        return {
+            "accuracy": int(np.trace(matrix)) / len(y),
+            "f1_score": macro_f1(matrix),
+            "confusion_matrix": matrix.tolist(),
+            "per_class": per_class(matrix),
+        }
+
+    def _shares(self, y: NDArray[np.int64]) -> Floats:
+        return np.array(self.class_weights)[y]
 
     def differentiate(self, expectations: Floats, y: NDArray[np.int64], head: Floats) -> Batch:
         """Loss, hits and gradients of one batch."""
-        rows = np.arange(len(y))
+        # Written with few passes over small arrays: at four qubits this is a good part of a step.
+        n = len(y)
         logits = self.logits(expectations, head)
-        slope, logarithms = _softmax(logits)
-        loss = -float(logarithms[rows, y].sum()) / len(y)
-        correct = int(np.count_nonzero(logits.argmax(axis=1) == y))
-        slope[rows, y] -= 1.0
-        slope /= len(y)
+        answers = logits.argmax(axis=1)
+        correct = int(np.count_nonzero(answers == y))
+        rows = np.arange(0, logits.size, self.n_classes)
+        slope = logits - logits.reshape(-1)[rows + answers, None]
+        flat = slope.reshape(-1)
+        places = rows + y
+        chosen = flat[places]
+        np.exp(slope, out=slope)
+        sums = np.add.reduce(slope, axis=1, keepdims=True)
+        losses = np.log(sums[:, 0]) - chosen
+        slope /= sums * n
+        flat[places] -= 1.0 / n
+        if self.class_weights is None:
+            loss = float(np.add.reduce(losses)) / n
+        else:
+            shares = self._shares(y)
+            loss = float(shares @ losses) / n
+            slope *= shares[:, None]
         if self.head == "none":
             cotangents = np.zeros_like(expectations)
             cotangents[:, : self.n_classes] = slope
@@ -109,7 +129,7 @@ class Classification:
         gradient = np.empty(self.n_parameters)
         into_weights, into_bias = self.split(gradient)
         np.matmul(slope.T, expectations, out=into_weights)
-        slope.sum(axis=0, out=into_bias)
+        np.add.reduce(slope, axis=0, out=into_bias)
         return Batch(loss, correct, slope @ weights, gradient)
 
 
@@ -133,3 +153,48 @@ def macro_f1(matrix: NDArray[Any]) -> float:
     sizes = matrix.sum(axis=0) + matrix.sum(axis=1)
     present = sizes > 0
     return float((2.0 * hits[present] / sizes[present]).mean())
+
+
+def per_class(matrix: NDArray[Any]) -> list[dict[str, Any]]:
+    """Precision, recall and F1 of each class in turn, with its number of samples; 0 where nothing was answered."""
+    rows = []
+    for index, support in enumerate(matrix.sum(axis=1).tolist()):
+        hits, answered = int(matrix[index, index]), int(matrix[:, index].sum())
+        rows.append(
+            {
+                "precision": hits / answered if answered else 0.0,
+                "recall": hits / support if support else 0.0,
+                "f1": 2.0 * hits / (answered + support) if answered + support else 0.0,
+                "support": int(support),
+            }
+        )
+    return rows
+
+
+def class_weights(config: object, y_train: NDArray[np.int64], classes: Sequence[str]) -> tuple[float, ...] | None:
+    """
+    Args:
+        config: None; `balanced`, by which every class counts as much as any other in the training part; or a weight by
+            class, 1 for those that are not named.
+
+    Raises:
+        ValidationFailed: `config.class_weights…`
+    """
+    field = "config.class_weights"
+    if config is None:
+        return None
+    if config == "balanced":
+        counts = np.bincount(y_train, minlength=len(classes))
+        return tuple(float(weight) for weight in len(y_train) / (len(classes) * counts))
+    if not isinstance(config, Mapping):
+        raise ValidationFailed.field(field, "must be 'balanced' or a weight by class")
+    weights = dict.fromkeys(classes, 1.0)
+    for name, weight in config.items():
+        if str(name) not in weights:
+            raise ValidationFailed.field(f"{field}.{str(name)[:60]}", "there is no such class in this job")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0.0 < weight <= 1e6:
+            raise ValidationFailed.field(f"{field}.{str(name)[:60]}", "must be above 0 and at most 1000000")
+        weights[str(name)] = float(weight)
+    if not all(map(math.isfinite, weights.values())):
+        raise ValidationFailed.field(field, "must be finite numbers")
+    return tuple(weights.values())

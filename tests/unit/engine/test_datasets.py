@@ -214,9 +214,30 @@ class TestCsv:
         with pytest.raises(TooLarge, match="line is longer"):
             datasets.read_csv(write(tmp_path / "t.csv", "a,y\n" + "1" * 1_100_000))
 
-    def test_a_measurement_is_not_a_label(self, tmp_path: Path) -> None:
-        """More than a thousand different labels are refused."""
+    def test_more_labels_than_classes_may_be_are_measurements(self, tmp_path: Path) -> None:
+        """A column of more than a thousand different numbers is a quantity for a regression, kept and loaded as it is."""
         rows = "".join(f"1,{index / 7}\n" for index in range(1001))
+
+        samples = datasets.read_csv(write(tmp_path / "t.csv", "a,y\n" + rows))
+        _, path = samples.keep(tmp_path)
+        again = Samples.load(path)
+
+        assert samples.classes == ()
+        assert again.targets is not None
+        assert again.targets.tolist() == [index / 7 for index in range(1001)]
+        assert datasets.statistics(again)["target"]["max"] == 1000 / 7
+
+    @pytest.mark.parametrize("label", ["rose", "nan", "1_0", "inf"])
+    def test_more_labels_than_classes_must_be_finite_numbers(self, tmp_path: Path, label: str) -> None:
+        """Among more than a thousand different labels one that is no finite number is refused, with its row."""
+        rows = "".join(f"1,{index}\n" for index in range(1001)) + f"1,{label}\n"
+
+        with pytest.raises(ValidationFailed, match="row 1003"):
+            datasets.read_csv(write(tmp_path / "t.csv", "a,y\n" + rows))
+
+    def test_too_many_names_are_refused(self, tmp_path: Path) -> None:
+        """More than a thousand different names are neither classes nor measurements."""
+        rows = "".join(f"1,name{index}\n" for index in range(1001))
 
         with pytest.raises(ValidationFailed, match="more than 1000 different labels"):
             datasets.read_csv(write(tmp_path / "t.csv", "a,y\n" + rows))
@@ -235,6 +256,16 @@ class TestNpz:
         assert samples.y.tolist() == [1, 0, 1]
         assert samples.rows(np.array([1]))[0].tolist() == list(range(16, 32))
 
+    def test_fractions_are_measurements(self, tmp_path: Path) -> None:
+        """Labels that are no whole numbers are a quantity for a regression."""
+        np.savez(tmp_path / "t.npz", x=np.ones((3, 2)), y=[0.5, 1.0, -2.25])
+
+        samples = datasets.read_npz(tmp_path / "t.npz")
+
+        assert samples.classes == ()
+        assert samples.targets is not None
+        assert samples.targets.tolist() == [0.5, 1.0, -2.25]
+
     @pytest.mark.parametrize(
         ("y", "classes"),
         [(["b", "a", "b"], ("a", "b")), ([b"b", b"a", b"b"], ("a", "b")), ([1.0, 10.0, 2.0], ("1", "2", "10"))],
@@ -244,6 +275,16 @@ class TestNpz:
         np.savez(tmp_path / "t.npz", x=np.ones((3, 2), order="F"), y=np.array(y))
 
         assert datasets.read_npz(tmp_path / "t.npz").classes == classes
+
+    @pytest.mark.parametrize("order", ["<", ">"])
+    @pytest.mark.parametrize("point", [0x110000, 0xFFFFFFFF, 0xD800])
+    def test_labels_of_impossible_code_points_are_refused(self, tmp_path: Path, order: str, point: int) -> None:
+        """What is no Unicode text is refused in words, in either byte order."""
+        y = np.array([point, 0x61], dtype=f"{order}u4").view(f"{order}U1")
+        np.savez(tmp_path / "t.npz", x=np.ones((2, 2)), y=y)
+
+        with pytest.raises(ValidationFailed, match="not Unicode text"):
+            datasets.read_npz(tmp_path / "t.npz", UploadLimits())
 
     def test_an_object_array_is_refused_and_nothing_is_executed(self, tmp_path: Path) -> None:
         """A pickle inside an NPZ is never loaded: its canary stays silent."""
@@ -286,8 +327,8 @@ class TestNpz:
             ({"x.npy": npy(np.ones((2, 2), complex)), "y.npy": npy(np.arange(2))}, "real numbers"),
             ({"x.npy": npy(np.array([[1.0], [np.nan]])), "y.npy": npy(np.arange(2))}, r"x\[1, 0\] is not a finite"),
             ({"x.npy": npy(np.ones((2, 2))), "y.npy": npy(np.arange(3))}, "`y` has shape"),
-            ({"x.npy": npy(np.ones((2, 2))), "y.npy": npy(np.array([0.5, 1.0]))}, "whole numbers or text"),
-            ({"x.npy": npy(np.ones((2, 2))), "y.npy": npy(np.array([np.nan, 1.0]))}, "whole numbers or text"),
+            ({"x.npy": npy(np.ones((2, 2))), "y.npy": npy(np.array([0.5, 0.5]))}, "same label"),
+            ({"x.npy": npy(np.ones((2, 2))), "y.npy": npy(np.array([np.nan, 1.0]))}, r"y\[0\] is not a finite number"),
             ({"x.npy": npy(np.ones((2, 2))), "y.npy": npy(np.array([1, 1]))}, "same label"),
         ],
     )

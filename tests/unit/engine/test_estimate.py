@@ -37,7 +37,10 @@ def of_digits(circuit: Circuit | None = None, capabilities: Capabilities = NATIV
     )
 
 
-@pytest.mark.parametrize("config", [{}, {"gradient": "parameter_shift"}, {"shots": 10}])
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"gradient": "parameter_shift"}, {"gradient": "spsa"}, {"optimizer": "spsa", "shots": 5}, {"shots": 10}],
+)
 def test_circuits_and_shots_are_those_that_training_reports(config: dict[str, Any]) -> None:
     """The expected numbers equal the sum over the reports and the final scoring, whatever the gradient."""
     gates = [
@@ -148,3 +151,30 @@ def test_light_modules_stay_light() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "spsa", "natural", "lbfgs"])
+def test_an_energys_circuits_lie_within_the_bounds(optimizer: str) -> None:
+    """What an optimiser asks beside the gradient is known within bounds, and they hold."""
+    gates = [
+        {"type": "RY", "targets": [q], "parameters": {"theta": f"theta_{layer}_{q}"}}
+        for layer in (0, 1)
+        for q in (0, 1)
+    ]
+    circuit = {"n_qubits": 2, "gates": [*gates[:2], {"type": "CNOT", "targets": [0, 1]}, *gates[2:]]}
+    config = {"task": "energy", "hamiltonian": {"model": "ising"}, "optimizer": optimizer, "epochs": 8}
+    training = Training(Plan(circuit=circuit, config=config, backend="native", backend_options={}, dataset={}, seed=0))
+    reports = list(training.epochs())
+    run = sum(report.circuits for report in reports) + training.finish().circuits
+
+    found = estimate(unified.read(circuit), config, n_samples=1, n_inputs=0, n_classes=1, capabilities=NATIVE)
+
+    assert found.circuits.low <= run <= found.circuits.high
+
+
+def test_a_sampling_is_one_circuit() -> None:
+    """Whatever its epochs would be."""
+    config = {"task": "sampling", "shots": 500, "epochs": 20}
+    found = estimate(digits_circuit(), config, n_samples=1, n_inputs=0, n_classes=1, capabilities=NATIVE)
+
+    assert (found.circuits.low, found.circuits.high, found.shots.expected) == (1, 1, 500)

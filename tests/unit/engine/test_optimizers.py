@@ -8,22 +8,109 @@ import pytest
 from qstore_appliance.engine import archive, optimizers
 from qstore_appliance.errors import ValidationFailed
 
+CURVATURE = np.array([1.0, 3.0, 5.0, 7.0, 9.0])
+
 
 def gradients(n: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(n, 5))
 
 
+class Bowl:
+    """A quadratic with curvatures from 1 to 9 around ones, with its own curvature as metric."""
+
+    rounding = 1e-15
+
+    def __init__(self, parameters: np.ndarray) -> None:
+        self.loss, self.gradient = self.evaluate(parameters)
+
+    def evaluate(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        offset = parameters - 1.0
+        return float(CURVATURE @ offset**2) / 2.0, CURVATURE * offset
+
+    def metric(self, parameters: np.ndarray) -> np.ndarray:
+        return np.diag(CURVATURE)
+
+
 @pytest.mark.parametrize("name", sorted(optimizers.OPTIMIZERS))
 def test_every_optimizer_finds_the_bottom_of_a_bowl(name: str) -> None:
-    """A quadratic with curvatures from 1 to 9 is minimised with a falling rate."""
-    curvature = np.array([1.0, 3.0, 5.0, 7.0, 9.0])
+    """A quadratic is minimised with the schedule that the optimiser brings along."""
     parameters = np.full(5, 2.0)
-    optimizer = optimizers.create(name, 5, 0.05, "cosine", 400)
+    optimizer = optimizers.create(name, 5, 0.05, None, 400)
 
     for _ in range(400):
-        optimizer.step(parameters, curvature * (parameters - 1.0))
+        bowl = Bowl(parameters)
+        optimizer.step(parameters, bowl.gradient, bowl)
 
     assert np.abs(parameters - 1.0).max() < 1e-3
+
+
+def test_curvature_brings_lbfgs_to_the_bottom_in_a_few_steps() -> None:
+    """Ten line searches solve a quadratic of five numbers to ten digits."""
+    parameters = np.full(5, 2.0)
+    optimizer = optimizers.create("lbfgs", 5, 0.1)
+
+    for _ in range(15):
+        bowl = Bowl(parameters)
+        optimizer.step(parameters, bowl.gradient, bowl)
+
+    assert np.abs(parameters - 1.0).max() < 1e-6
+
+
+def test_lbfgs_never_goes_uphill() -> None:
+    """On Rosenbrock's valley every step lowers the loss, and the bottom is found."""
+
+    class Valley:
+        rounding = 1e-15
+
+        def __init__(self, parameters: np.ndarray) -> None:
+            self.loss, self.gradient = self.evaluate(parameters)
+
+        def evaluate(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+            x, y = parameters
+            slope = np.array([-400 * x * (y - x * x) - 2 * (1 - x), 200 * (y - x * x)])
+            return float(100 * (y - x * x) ** 2 + (1 - x) ** 2), slope
+
+        def metric(self, parameters: np.ndarray) -> np.ndarray:
+            raise AssertionError("L-BFGS asks for no metric")
+
+    parameters = np.array([-1.2, 1.0])
+    optimizer = optimizers.create("lbfgs", 2, 0.1)
+    losses = []
+    for _ in range(60):
+        valley = Valley(parameters)
+        losses.append(valley.loss)
+        optimizer.step(parameters, valley.gradient, valley)
+
+    assert losses == sorted(losses, reverse=True)
+    assert np.abs(parameters - 1.0).max() < 1e-5
+
+
+def test_the_natural_gradient_divides_by_the_metric_of_the_weights_alone() -> None:
+    """With three weights and two numbers of the head, the head takes a plain step."""
+
+    class Around(Bowl):
+        def metric(self, parameters: np.ndarray) -> np.ndarray:
+            return np.diag(CURVATURE[:3])
+
+    parameters = np.full(5, 2.0)
+    bowl = Around(parameters)
+    optimizers.create("natural", 5, 0.1, "constant").step(parameters, bowl.gradient, bowl)
+
+    assert parameters[:3] == pytest.approx(2.0 - 0.1 * CURVATURE[:3] / (CURVATURE[:3] + 1e-3))
+    assert parameters[3:] == pytest.approx(2.0 - 0.1 * CURVATURE[3:])
+
+
+def test_gains_of_spsa_fall_as_spall_says() -> None:
+    """Steps fall by the power 0.602 behind a tenth of the run, looks to the side by the power 0.101."""
+    optimizer = optimizers.create("spsa", 1, 0.2, total_steps=90)
+
+    assert optimizer.rate() == pytest.approx(0.2)
+    first = optimizer.perturbation_size  # type: ignore[attr-defined]
+    for _ in range(10):
+        optimizer.step(np.zeros(1), np.zeros(1))
+
+    assert optimizer.rate() == pytest.approx(0.2 * 0.5**0.602)
+    assert optimizer.perturbation_size == pytest.approx(first / 11**0.101)  # type: ignore[attr-defined]
 
 
 def test_adam_follows_its_paper() -> None:
@@ -72,23 +159,23 @@ def test_the_cosine_falls_from_the_peak_to_zero() -> None:
 @pytest.mark.parametrize("name", sorted(optimizers.OPTIMIZERS))
 def test_a_restored_optimizer_goes_on_bit_for_bit(name: str) -> None:
     """Ten steps, saved and restored after four, equal ten steps without a break."""
-    whole, broken = np.ones(5), np.ones(5)
+    whole, broken = np.full(5, 2.0), np.full(5, 2.0)
     optimizer = optimizers.create(name, 5, 0.1, "cosine", 10)
     first = optimizers.create(name, 5, 0.1, "cosine", 10)
     for gradient in gradients(10):
-        optimizer.step(whole, gradient)
+        optimizer.step(whole, Bowl(whole).gradient + 0.01 * gradient, Bowl(whole))
     for gradient in gradients(10)[:4]:
-        first.step(broken, gradient)
+        first.step(broken, Bowl(broken).gradient + 0.01 * gradient, Bowl(broken))
 
     second = optimizers.create(name, 5, 0.1, "cosine", 10)
     second.restore(*archive.read(archive.pack(*first.state())))
     for gradient in gradients(10)[4:]:
-        second.step(broken, gradient)
+        second.step(broken, Bowl(broken).gradient + 0.01 * gradient, Bowl(broken))
 
     assert np.array_equal(whole, broken)
 
 
-@pytest.mark.parametrize("other", [("sgd", 5), ("adam", 4)])
+@pytest.mark.parametrize("other", [("sgd", 5), ("adam", 4), ("lbfgs", 5)])
 def test_a_state_of_something_else_is_refused(other: tuple[str, int]) -> None:
     """Neither another optimiser's state nor one of another length is taken."""
     state = optimizers.create(*other, 0.1).state()
@@ -104,7 +191,12 @@ def test_a_state_of_something_else_is_refused(other: tuple[str, int]) -> None:
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"learning_rate": math.inf}, "learning_rate"),
         ({"learning_rate": math.nan}, "learning_rate"),
-        ({"schedule": "step"}, "schedule"),
+        ({"schedule": "staircase"}, "schedule"),
+        ({"schedule": {"type": "cosine", "every": 3}}, "schedule.every"),
+        ({"schedule": {"type": "cosine", "factor": 0.5}}, "schedule.factor"),
+        ({"schedule": {"type": "step", "factor": 0.0}}, "schedule.factor"),
+        ({"schedule": {"type": "step", "every": 0}}, "schedule.every"),
+        ({"schedule": {"type": "constant", "warmup": -1}}, "schedule.warmup"),
         ({"momentum": 0.9}, "momentum"),
         ({"name": "sgd", "momentum": 1.0}, "momentum"),
     ],

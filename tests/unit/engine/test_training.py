@@ -72,9 +72,9 @@ class TestLearning:
         assert metrics["inference_time_ms"] > 0
         assert 0 < metrics["f1_score"] <= 1
 
-    @pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+    @pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "spsa", "natural"])
     def test_every_optimizer_lowers_the_loss(self, optimizer: str) -> None:
-        """The three optimisers train the same circuit."""
+        """The optimisers that take batches train the same circuit."""
         reports, _ = train(make_plan(optimizer=optimizer, learning_rate=0.05, epochs=6))
 
         assert reports[-1].loss < reports[0].loss
@@ -167,6 +167,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "sgd": {"optimizer": "sgd", "schedule": "constant"},
     "shots": {"shots": 50, "epochs": 3, "batch_size": 60},
     "early stopping": {"early_stopping": {"patience": 2, "min_delta": 0.5}, "epochs": 6},
+    "natural": {"optimizer": "natural", "epochs": 3, "batch_size": 60},
+    "spsa": {"optimizer": "spsa", "shots": 20, "epochs": 3, "batch_size": 60},
+    "spsa gradient": {"gradient": "spsa", "schedule": {"type": "step", "every": 1, "warmup": 1}, "epochs": 3},
+    "clipped and weighted": {"gradient_clip": 0.1, "class_weights": "balanced", "epochs": 3},
+    "regression": {
+        "task": "regression",
+        "epochs": 3,
+        "dataset": {"type": "iris", "target": "petal width (cm)", "features": {"method": "pca", "count": 2}},
+    },
 }
 
 
@@ -324,7 +333,15 @@ class TestBadPlans:
             ({"learning_rate": -1.0}, "learning_rate"),
             ({"optimizer": "lion"}, "optimizer"),
             ({"gradient": "magic"}, "gradient"),
-            ({"task": "energy"}, "task"),
+            ({"task": "divination"}, "task"),
+            ({"optimizer": "lbfgs"}, "optimizer"),
+            ({"optimizer": "spsa", "gradient": "adjoint"}, "gradient"),
+            ({"gradient_clip": 0.0}, "gradient_clip"),
+            ({"gradient_clip": float("nan")}, "gradient_clip"),
+            ({"class_weights": {"rose": 2.0}}, "class_weights.rose"),
+            ({"class_weights": {"setosa": -1.0}}, "class_weights.setosa"),
+            ({"class_weights": "heavy"}, "class_weights"),
+            ({"dataset": {"type": "iris", "target": "petal width (cm)"}}, "dataset.target"),
             ({"early_stopping": {"patience": 0}}, "early_stopping.patience"),
             ({"early_stopping": {"patience": 2, "min_delta": -1.0}}, "early_stopping.min_delta"),
             ({"readout": {"observables": ["Q0"]}}, "readout.observables"),
@@ -340,7 +357,7 @@ class TestBadPlans:
         with pytest.raises(ValidationFailed, match=re.escape(f"config.{field}")):
             Training(make_plan(**config))
 
-    @pytest.mark.parametrize("kind", ["amplitude", "none", "qram"])
+    @pytest.mark.parametrize("kind", ["none", "qram"])
     def test_an_encoding_that_cannot_be_had_is_refused(self, kind: str) -> None:
         """The fault names `config.encoding` and says what to do instead."""
         with pytest.raises(ValidationFailed, match=r"config\.encoding\.type"):

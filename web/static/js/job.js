@@ -209,7 +209,7 @@ function drawConfiguration() {
     ["Data set", [dataset.type, parts.filter(Boolean).join(", ")].filter(Boolean).join(" · ")],
     ["Features", features.method && [features.method, features.count, features.scale].filter(Boolean).join(" · ")],
     ["Readout", observables && `${observables} · ${readout.head ?? "linear"} head`],
-    ["Optimizer", [config.optimizer, config.schedule].filter(Boolean).join(" · ")],
+    ["Optimizer", [config.optimizer, config.schedule?.type ?? config.schedule].filter(Boolean).join(" · ")],
     ["Learning rate", config.learning_rate],
     ["Batch size", config.batch_size],
     ["Gradient", config.gradient],
