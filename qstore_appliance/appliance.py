@@ -33,6 +33,8 @@ from qstore_appliance.limits.memory import MemoryBucket
 from qstore_appliance.limits.redis import RedisBucket
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.circuit_jobs import CircuitJobs
+from qstore_appliance.services.circuit_runs import CircuitRuns
 from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
@@ -97,6 +99,8 @@ class Appliance:
         self.backends = Backends(self.probes, settings, clock, self.costs)
         self.runs = Runs(database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
         self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
+        self.circuit_runs = CircuitRuns(database, self.backends, self.calculator, self.costs, clock, settings)
+        self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings)
         self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings)
         self._pings: dict[str, Ping] = {"database": database.ping, "queue": self.queue.ping, "events": self.events.ping}
 
@@ -147,7 +151,8 @@ class Appliance:
 
     async def _pinged(self, ping: Ping) -> str | None:
         try:
-            await asyncio.wait_for(ping(), PING_SECONDS)
+            async with asyncio.timeout(PING_SECONDS):
+                await ping()
         except TimeoutError:
             return f"does not answer within {PING_SECONDS:g} s"
         except QStoreError as error:
@@ -185,9 +190,11 @@ class Appliance:
 
         await reaper.start()
         await self.models.reopen()
+        await self.circuit_runs.start()
         slots.start()
         stack.push_async_callback(stop_slots)
         stack.push_async_callback(reaper.close)
+        stack.push_async_callback(self.circuit_runs.close)
         warming = asyncio.create_task(self._warm_up(), name="appliance.warm_up")
         stack.push_async_callback(_cancelled, warming)
         self._pings["slots"] = slots.ping

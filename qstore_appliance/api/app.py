@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
@@ -17,6 +18,7 @@ from sanic import Sanic
 from sanic.config import Config
 
 from qstore_appliance.api import faults, middleware, probes
+from qstore_appliance.api.ionq import jobs as ionq_jobs
 from qstore_appliance.api.live import socket, stream
 from qstore_appliance.api.pages.site import blueprint as pages
 from qstore_appliance.api.registry import Endpoint, Routes
@@ -49,6 +51,7 @@ NOUNS: tuple[Routes, ...] = (
     models.routes,
     deployments.routes,
     backends.routes,
+    ionq_jobs.routes,
     probes.routes,
     openapi.routes,
 )
@@ -116,6 +119,10 @@ async def _open(app: Sanic[Any, Any]) -> None:
     app.ctx.stopping = asyncio.Event()
     #: What outlives its connection for a moment and still needs the appliance.
     app.ctx.unfinished = set()
+    #: Streams of each caller.
+    app.ctx.streams = Counter()
+    #: Large bodies are judged one at a time.
+    app.ctx.judging = asyncio.Semaphore(1)
     app.ctx.stack = AsyncExitStack()
     app.ctx.appliance = await app.ctx.stack.enter_async_context(app.ctx.open_appliance(app.ctx.settings))
 

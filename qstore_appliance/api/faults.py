@@ -6,6 +6,7 @@ A cause that is not of the error family is logged with the request's id and answ
 
 from __future__ import annotations
 
+import errno
 import math
 
 import structlog
@@ -15,6 +16,7 @@ from sanic.response import HTTPResponse
 
 from qstore_appliance import errors
 from qstore_appliance.api import envelope
+from qstore_appliance.api.registry import endpoint_of
 from qstore_appliance.errors import QStoreError
 
 log = structlog.get_logger(__name__)
@@ -57,11 +59,15 @@ STATUSES: dict[str, int] = {
     "STORAGE_FULL": 507,
 }
 
+#: A file that could not be written, wherever it was about to be.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
 
 def translated(exception: BaseException) -> QStoreError:
     """The error of the family that an exception stands for; `QStoreError` itself when it stands for none."""
     match exception:
-        case QStoreError():
+        # One without a code of its own is a fault of ours that another process told us of, cause and all.
+        case QStoreError() if exception.code != QStoreError.code:
             return exception
         case NotFound():
             return errors.NotFound("There is nothing at this address.")
@@ -73,6 +79,8 @@ def translated(exception: BaseException) -> QStoreError:
             return errors.Unavailable("The server was too busy to answer in time.")
         case BadRequest():
             return errors.Malformed()
+        case OSError() if exception.errno in FULL:
+            return errors.StorageFull()
         case SanicException() if 400 <= exception.status_code < 500:
             return errors.Malformed()
     return QStoreError("Something went wrong here. The server's log has the cause under this request's id.")
@@ -96,11 +104,12 @@ def answer(request: Request, exception: BaseException) -> HTTPResponse:
         )
     elif status >= 500:
         log.warning("request.refused", request_id=envelope.request_id(request), code=error.code, message=error.message)
-    response = envelope.failure(request, error, status)
+    endpoint = endpoint_of(request)
+    response = (endpoint.failure if endpoint else envelope.failure)(request, error, status)
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
-    if status == 401:
+    if response.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="qstore"'
     if isinstance(exception, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(exception.headers.get("Allow", "").split(", ")))

@@ -18,6 +18,8 @@ KEY_PREFIX = "qsk_"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Longer credentials are not looked at.
 LONGEST = 4_096
+#: IonQ's clients send their key as `Authorization: apiKey …`; it counts on these addresses only.
+IONQ = "/v0.4/"
 
 
 async def identify(request: Request) -> Caller | None:
@@ -36,6 +38,8 @@ async def identify(request: Request) -> Caller | None:
     if authorization:
         scheme, _, token = authorization[0].partition(" ")
         token = token.strip()
+        if scheme.lower() == "apikey" and request.path.startswith(IONQ):
+            return await by_key(sessions, token)
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Send `Authorization: Bearer <token>`, or `X-API-Key: <key>`.")
         return await by_token(sessions, token)

@@ -15,8 +15,8 @@ import pydantic
 from sanic import Request, Sanic
 from sanic.response import HTTPResponse
 
-from qstore_appliance.api import idempotency, inputs
-from qstore_appliance.errors import NotFound, Unauthenticated
+from qstore_appliance.api import envelope, idempotency, inputs
+from qstore_appliance.errors import NotFound, QStoreError, Unauthenticated
 
 #: Bytes of a request body, where a route says nothing else; and for circuits and predictions.
 BODY = 1_000_000
@@ -31,6 +31,7 @@ SIGNED_IN = "signed-in"
 
 
 Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+Failure = Callable[[Request, QStoreError, int], HTTPResponse]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class Endpoint:
     form: dict[str, Any] | None
     body_bytes: int
     secret: bool
+    failure: Failure
 
     @property
     def name(self) -> str:
@@ -78,10 +80,16 @@ class Endpoint:
 
 
 class Routes:
-    """The routes of one noun."""
+    """
+    The routes of one noun.
 
-    def __init__(self, tag: str) -> None:
+    Args:
+        failure: How they say that something went wrong, where that is not in our envelope.
+    """
+
+    def __init__(self, tag: str, failure: Failure = envelope.failure) -> None:
         self.tag = tag
+        self.failure = failure
         self.endpoints: list[Endpoint] = []
 
     def get(self, path: str, permission: str, **more: Any) -> Callable[[Handler], Handler]:
@@ -92,6 +100,9 @@ class Routes:
 
     def patch(self, path: str, permission: str, **more: Any) -> Callable[[Handler], Handler]:
         return self._declare("PATCH", path, permission, **more)
+
+    def put(self, path: str, permission: str, **more: Any) -> Callable[[Handler], Handler]:
+        return self._declare("PUT", path, permission, **more)
 
     def delete(self, path: str, permission: str, **more: Any) -> Callable[[Handler], Handler]:
         return self._declare("DELETE", path, permission, **more)
@@ -138,6 +149,7 @@ class Routes:
                     form=form,
                     body_bytes=body_bytes,
                     secret=secret,
+                    failure=self.failure,
                 )
             )
             return handler
@@ -176,6 +188,7 @@ def _served(endpoint: Endpoint) -> Handler:
         if endpoint.form is not None:
             return await endpoint.handler(request, **parameters)
         await inputs.receive(request, endpoint.body_bytes)
+        await inputs.prepare(request, endpoint.body)
         if endpoint.method == "POST" and caller is not None:
             return await idempotency.once(
                 request, request.body, lambda: endpoint.handler(request, **parameters), secret=endpoint.secret

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from qstore_appliance.api.envelope import bare
+from qstore_appliance.api.envelope import bare, failure
 from qstore_appliance.api.faults import STATUSES
 from qstore_appliance.api.registry import LONGEST_ID, PUBLIC, SIGNED_IN, Endpoint, Routes
 
@@ -51,6 +51,18 @@ ERROR: dict[str, Any] = {
         },
     },
 }
+#: Where clients expect IonQ's own shape.
+IONQ_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["statusCode", "error", "message"],
+    "properties": {
+        "statusCode": {"type": "integer"},
+        "error": {"type": "string", "enum": sorted(STATUSES)},
+        "message": {"type": "string"},
+        "details": {"type": "object"},
+        "validation": {"type": "object"},
+    },
+}
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An access token, or an API key."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -84,7 +96,7 @@ def document(endpoints: Sequence[Endpoint], address: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, answer_of)
-    schemas = {**defined.get("$defs", {}), **components, "Meta": ENVELOPE_META, "Error": ERROR}
+    schemas = {**defined.get("$defs", {}), **components, "Meta": ENVELOPE_META, "Error": ERROR, "IonQError": IONQ_ERROR}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -105,7 +117,7 @@ def _operation(endpoint: Endpoint, answer_of: dict[Any, dict[str, Any]]) -> dict
         "summary": text.split("\n")[0],
         "tags": [endpoint.tag],
         "security": [] if endpoint.permission == PUBLIC else [{name: []} for name in SECURITY],
-        "responses": {str(endpoint.status): _success(endpoint, answer_of), "default": _refusal()},
+        "responses": {str(endpoint.status): _success(endpoint, answer_of), "default": _refusal(endpoint)},
     }
     if endpoint.permission not in (PUBLIC, SIGNED_IN):
         operation["description"] = f"Needs the permission `{endpoint.permission}`."
@@ -156,8 +168,9 @@ def _success(endpoint: Endpoint, answer_of: dict[Any, dict[str, Any]]) -> dict[s
     return {"description": "Done.", "content": content}
 
 
-def _refusal() -> dict[str, Any]:
+def _refusal(endpoint: Endpoint) -> dict[str, Any]:
+    ours = endpoint.failure is failure
     return {
-        "description": "Refused; `error.code` says why.",
-        "content": {"application/json": {"schema": {"$ref": REF.format(name="Error")}}},
+        "description": f"Refused; `{'error.code' if ours else 'error'}` says why.",
+        "content": {"application/json": {"schema": {"$ref": REF.format(name="Error" if ours else "IonQError")}}},
     }

@@ -9,7 +9,11 @@ from qstore_appliance.engine.backend import Backend
 from qstore_appliance.errors import BackendUnavailable
 
 
-@pytest.fixture(scope="session", params=discovery.names())
+# Those elsewhere need somebody to talk to: tests/plugins holds them to the same oracle, over our own IonQ endpoint.
+HERE = [name for name in discovery.names() if not name.startswith("ionq_")]
+
+
+@pytest.fixture(scope="session", params=HERE)
 def backend(request: pytest.FixtureRequest) -> Backend:
     """A working backend of each kind."""
     try:
