@@ -26,9 +26,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(v) for v in value)
-    # A terminal obeys what a name may contain.
-    return "".join(c if c.isprintable() else "?" for c in str(value))
+        return ", ".join(harmless(str(v)) for v in value)
+    return harmless(str(value))
+
+
+def harmless(text: str) -> str:
+    """Text of others for the terminal, which would obey what a name may contain."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def more(listed: dict[str, Any]) -> None:
@@ -40,4 +44,4 @@ def more(listed: dict[str, Any]) -> None:
 
 def complain(message: str) -> None:
     """One line on standard error, whatever the message holds."""
-    print("qstore: " + " ".join(message.split()), file=sys.stderr, flush=True)
+    print("qstore: " + harmless(" ".join(message.split())), file=sys.stderr, flush=True)

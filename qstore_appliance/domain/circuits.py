@@ -14,6 +14,10 @@ from qstore_appliance.domain.drafts import Draft
 MAX_METADATA_BYTES = 10_000
 MAX_TAGS = 50
 
+#: Far beyond what the engine takes, which says so by itself; more are not even looked at.
+MAX_GATE_ROWS = 100_000
+
+Gates = Annotated[list[dict[str, Any]], Field(max_length=MAX_GATE_ROWS)]
 Description = Annotated[str, StringConstraints(max_length=4_000)]
 
 
@@ -76,7 +80,7 @@ class CircuitDraft(Draft):
 
     name: Name
     n_qubits: int
-    gates: list[dict[str, Any]]
+    gates: Gates
     description: Description | None = None
     parameters: dict[str, Any] | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -90,7 +94,7 @@ class CircuitPatch(Draft):
     name: Name | None = None
     description: Description | None = None
     n_qubits: int | None = None
-    gates: list[dict[str, Any]] | None = None
+    gates: Gates | None = None
     parameters: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
 

@@ -26,7 +26,7 @@ from qstore_appliance.domain.accounts import (
 )
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.ports import Clock
-from qstore_appliance.errors import Conflict, Gone, NotFound, Refused, Unauthenticated, ValidationFailed
+from qstore_appliance.errors import Conflict, Forbidden, Gone, NotFound, Refused, Unauthenticated, ValidationFailed
 from qstore_appliance.services.callers import Callers, of_user
 from qstore_appliance.services.keys import Keys
 from qstore_appliance.services.passwords import Passwords, check_password
@@ -251,8 +251,11 @@ class Accounts:
         Change one's name; merge into one's preferences, where null removes one.
 
         Raises:
+            Forbidden: An API key acts for its owner within its scopes, and none of them is about the owner.
             ValidationFailed: The preferences grow beyond 10 KB.
         """
+        if caller.key_id is not None:
+            raise Forbidden("An API key cannot change its owner's profile. Sign in with a password.")
         async with self._database.transaction():
             user = await self._own_row(caller, change=True)
             refuse_unstorable(name=patch.name, preferences=patch.preferences)

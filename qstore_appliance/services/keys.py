@@ -7,13 +7,15 @@ import re
 import secrets
 import string
 
+from tortoise.expressions import Q
+
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import ApiKeyRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import ApiKey, ApiKeyDraft, Caller, allows, is_scope
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.ports import Clock
-from qstore_appliance.errors import Forbidden, NotFound, ValidationFailed
+from qstore_appliance.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from qstore_appliance.services.callers import Callers
 from qstore_appliance.services.sorting import order_of
 from qstore_appliance.services.texts import refuse_unstorable
@@ -21,6 +23,8 @@ from qstore_appliance.settings import Settings
 
 SHAPE = re.compile(r"qsk_(live|test|dev)_[A-Za-z0-9]{24}")
 PREFIX_LENGTH = 12
+#: Living ones of a user: each has a bucket of requests of its own.
+MAX_KEYS = 100
 _ALPHABET = string.ascii_letters + string.digits
 _SORTS = ("created_at", "name", "last_used", "expires_at")
 
@@ -41,6 +45,7 @@ class Keys:
         Make a key of one's own; `key` is in this answer and nowhere else.
 
         Raises:
+            Conflict: They have as many as anybody may.
             Forbidden: A key may not make keys, nor anybody a key with scopes that they lack.
             ValidationFailed: An unknown scope, or an end in the past.
         """
@@ -58,6 +63,10 @@ class Keys:
         key = f"qsk_{draft.environment}_{''.join(secrets.choice(_ALPHABET) for _ in range(24))}"
         ceiling = self._settings.limits.key
         async with self._database.transaction():
+            living = ApiKeyRow.filter(user_id=caller.user_id, revoked_at=None)
+            now = self._clock.now()
+            if await living.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now)).count() >= MAX_KEYS:
+                raise Conflict(f"You have {MAX_KEYS} API keys already; revoke one.", details={"limit": MAX_KEYS})
             row = await ApiKeyRow.create(
                 id=ids.new("key"),
                 user_id=caller.user_id,

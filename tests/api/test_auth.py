@@ -147,6 +147,18 @@ async def test_a_key_is_no_wider_than_its_owner(client: Client) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
 
 
+async def test_a_key_does_not_change_its_owner(client: Client) -> None:
+    """A key for reading circuits reads who it acts for, and changes neither the name nor the preferences of its owner."""
+    owner = client("owner")
+    made = await owner.post("/v1/api-keys", json={"name": "k", "scopes": ["circuits:read"]})
+    machine = client(None, **{"X-API-Key": made.json()["data"]["key"]})
+
+    answer = await machine.patch("/v1/users/me", json={"name": "Mallory", "preferences": {"default_backend": "qsim"}})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
+    assert (await machine.get("/v1/users/me")).json()["data"]["name"] == "owner"
+
+
 async def test_keys_of_another_organization_do_not_exist(client: Client) -> None:
     """A stranger neither sees nor revokes a key."""
     id = (await client("owner").post("/v1/api-keys", json={"name": "k", "scopes": ["jobs:read"]})).json()["data"]["id"]

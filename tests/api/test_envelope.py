@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from datetime import datetime
 from typing import Any
@@ -60,7 +61,7 @@ async def test_every_route_answers_in_the_envelope(owner: httpx.AsyncClient) -> 
             assert answer.content == b"", name
         elif endpoint.bare:
             assert answer.headers["Content-Type"] == "application/json", name
-            assert isinstance(answer.json(), dict), name
+            assert isinstance(answer.json(), dict | list), name
         else:
             body = assert_envelope(answer)
             if endpoint.paged:
@@ -123,6 +124,30 @@ async def test_a_failure_of_ours_says_nothing_about_itself(
     assert (answer.status_code, assert_envelope(answer)["error"]["code"]) == (500, "INTERNAL")
     assert "hunter2" not in answer.text
     assert_safe(answer)
+
+
+@pytest.mark.parametrize(
+    ("cause", "status", "code"),
+    [
+        (errors.QStoreError("SystemError: the password is hunter2"), 500, "INTERNAL"),
+        (OSError(errno.ENOSPC, "No space left on device", "/srv/hunter2"), 507, "STORAGE_FULL"),
+    ],
+    ids=["told by a child", "no room"],
+)
+async def test_causes_stay_inside(
+    served: Served, owner: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, cause: Exception, status: int, code: str
+) -> None:
+    """A stranger's error that a child told of is answered without its text; a full disk is no fault of the program."""
+
+    async def broken(*_: object) -> None:
+        raise cause
+
+    monkeypatch.setattr(served.appliance.circuits, "listed", broken)
+
+    answer = await owner.get("/v1/circuits")
+
+    assert (answer.status_code, assert_envelope(answer)["error"]["code"]) == (status, code)
+    assert "hunter2" not in answer.text
 
 
 async def test_busy_parts_say_when_to_come_back(

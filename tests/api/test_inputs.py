@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from qstore_appliance.api import inputs
 from qstore_appliance.domain.jobs import JobDraft
-from qstore_appliance.errors import Malformed, ValidationFailed
+from qstore_appliance.errors import Malformed, TooLarge, ValidationFailed
 from tests.api.conftest import Client, Served
 from tests.factories import make_circuit_draft
 
@@ -208,3 +208,37 @@ async def test_ambiguous_requests(served: Served, head: str) -> None:
     top, _, body = answer.partition(b"\r\n\r\n")
     assert int(top.split()[1]) in (400, 413)
     assert json.loads(body)["success"] is False
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"inputs": [' + b",".join([b"[]"] * 600_000) + b"]}",
+        b'{"inputs": [' + b",".join([b"1"] * 10_000_001) + b"]}",
+        b"{" + b",".join(b'"%d":1' % number for number in range(100_001)) + b"}",
+    ],
+    ids=["lists", "numbers", "keys"],
+)
+def test_bodies_that_unfold_are_refused(content: bytes) -> None:
+    """More values than an honest body holds are refused by their number: they would take gigabytes as Python values."""
+    with pytest.raises(TooLarge):
+        inputs.parsed(content)
+
+
+async def test_a_large_body_leaves_the_loop_to_others(owner: httpx.AsyncClient) -> None:
+    """While some 20 MB of JSON are judged, other requests are answered; the fault in it has its place all the same."""
+    rows = b",".join([b"[" + b",".join([b"12"] * 784) + b"]"] * 8_000)
+    body = b'{"inputs": [' + rows + b', [1, "x", "y"]]}'
+    large = asyncio.create_task(
+        owner.post("/v1/models/model_x/predict", content=body, headers={"Content-Type": "application/json"})
+    )
+
+    answered = 0
+    while not large.done():
+        assert (await owner.get("/v1/users/me")).status_code == 200
+        answered += 1
+
+    answer = await large
+    assert answer.status_code == 422
+    assert [row["field"] for row in answer.json()["error"]["details"]["errors"]] == ["inputs[8000][1]"]
+    assert answered > 5

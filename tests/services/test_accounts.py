@@ -19,6 +19,7 @@ from qstore_appliance.errors import (
     Unauthenticated,
     ValidationFailed,
 )
+from qstore_appliance.services import keys
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.passwords import Passwords
 from qstore_appliance.services.sessions import Sessions
@@ -258,6 +259,19 @@ class TestKeys:
 
         with pytest.raises(Forbidden):
             await accounts.create_key(caller, make_key_draft())
+
+    async def test_keys_are_numbered(self, accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every key has a bucket of requests of its own, so nobody has any number of them; a revoked one makes room."""
+        monkeypatch.setattr(keys, "MAX_KEYS", 2)
+        caller = as_caller(await make_owner(accounts))
+        first = await accounts.create_key(caller, make_key_draft())
+        await accounts.create_key(caller, make_key_draft())
+
+        with pytest.raises(Conflict):
+            await accounts.create_key(caller, make_key_draft())
+
+        await accounts.revoke_key(caller, first.id)
+        assert (await accounts.create_key(caller, make_key_draft())).key is not None
 
     async def test_viewer_makes_no_keys(self, accounts: Accounts) -> None:
         """Viewers have no keys of their own."""

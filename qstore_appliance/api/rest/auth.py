@@ -14,7 +14,11 @@ from qstore_appliance.domain.accounts import PasswordGrant, RefreshGrant, Tokens
 routes = Routes("auth")
 
 
-@routes.post("/v1/auth/token", PUBLIC, body=(PasswordGrant, RefreshGrant), answer=Tokens)
+#: Bytes of a sign-in: anybody may send one.
+GRANT = 20_000
+
+
+@routes.post("/v1/auth/token", PUBLIC, body=(PasswordGrant, RefreshGrant), answer=Tokens, body_bytes=GRANT)
 async def token(request: Request) -> HTTPResponse:
     """Exchange a password, or a refresh token, for an access token."""
     sessions = request.app.ctx.appliance.sessions
