@@ -129,3 +129,39 @@ def test_an_unknown_job_is_explained(page: Any):
 
     assert page.goto("/app/jobs/nonsense").status == 404
     page.get_by_role("heading", name="No such page").wait_for()
+
+
+def chain(lab: Lab, name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """A finished job without a data set, on two qubits."""
+    gates: list[dict[str, Any]] = [{"type": "H", "targets": [0]}, {"type": "CNOT", "targets": [0, 1]}]
+    if config["task"] == "energy":
+        gates += [{"type": "RY", "targets": [qubit], "parameters": {"theta": f"theta_{qubit}"}} for qubit in (0, 1)]
+    circuit = lab.post("/v1/circuits", {"name": name, "n_qubits": 2, "gates": gates})
+    return lab.finished(lab.post("/v1/jobs", {"circuit_id": circuit["id"], "config": config})["job_id"])
+
+
+def test_an_energy_stands_beside_the_exact_one(lab: Lab, page: Any):
+    """A job on a Hamiltonian shows energies and no accuracy; its model says that there is nothing to ask it."""
+    ising = {"model": "ising", "j": 1.0, "h": 0.5, "periodic": False}
+    job = chain(lab, "Ising", {"task": "energy", "hamiltonian": ising, "optimizer": "lbfgs", "epochs": 10, "seed": 1})
+
+    page.goto(f"/app/jobs/{job['id']}")
+    page.locator("[data-part=headline]", has_text=f"{job['metrics']['energy']:.6f}").wait_for()
+    assert page.locator("[data-part=loss-title]").inner_text() == "Energy"
+    assert f"{job['metrics']['exact_energy']:.6f}" in page.locator("[data-part=figures]").inner_text()
+    assert page.locator("[data-part=accuracy-figure]").is_hidden()
+    assert "accuracy" not in page.locator("[data-part=body]").inner_text().lower()
+
+    page.goto(f"/app/models/{job['model_id']}")
+    page.locator("[data-part=ask-closed]", has_text="takes no inputs").wait_for()
+    assert page.get_by_role("button", name="Deploy").is_hidden()
+
+
+def test_samples_are_counted(lab: Lab, page: Any):
+    """A job that samples shows its outcomes as bars, and no curves."""
+    job = chain(lab, "Bell", {"task": "sampling", "shots": 1000, "seed": 3})
+
+    page.goto(f"/app/jobs/{job['id']}")
+    page.locator("[data-part=scores] .score").first.wait_for()
+    assert {row.split()[0] for row in page.locator("[data-part=scores] .score").all_inner_texts()} == {"00", "11"}
+    assert page.locator("[data-part=curves]").is_hidden()

@@ -4,6 +4,10 @@ import { bar, make } from "./dom.js";
 import * as format from "./format.js";
 
 export function answer(place, classes, prediction, result, example) {
+  if (prediction.value !== undefined && prediction.value !== null) {
+    place.replaceChildren(measured(prediction, result, example));
+    return;
+  }
   const label = String(prediction.label);
   const words = make("div", { class: "answer-words" });
   words.append(make("strong", {}, `${format.probability(prediction.confidence)} sure`));
@@ -27,6 +31,16 @@ export function answer(place, classes, prediction, result, example) {
   );
   const list = make("ol", { class: named ? "classes named" : "classes", "aria-label": "Probability of each class" }, ...rows);
   place.replaceChildren(make("div", { class: "answer-head" }, head, words), list);
+}
+
+// A regression's answer is a number, and how far off sampling may have put it.
+function measured(prediction, result, example) {
+  const words = make("div", { class: "answer-words" });
+  if (Number.isFinite(prediction.std_error)) words.append(make("strong", {}, `± ${format.loss(prediction.std_error)} `));
+  if (example) words.append(`The value of this held-out example is ${format.label(example.label)}. `);
+  const time = format.milliseconds(result.inference_time_ms);
+  words.append(make("span", { class: "hint" }, [time, result.backend && `on ${result.backend}`].filter(Boolean).join(" ")));
+  return make("div", { class: "answer-head" }, make("div", { class: "answer-label long" }, format.loss(prediction.value)), words);
 }
 
 export function waiting(place, sentence) {

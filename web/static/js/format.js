@@ -88,6 +88,11 @@ export function shortId(id) {
   return id ? `…${id.slice(-6)}` : DASH;
 }
 
+/** A class's name as it is; a measured number without the noise of its last digits. */
+export function label(value) {
+  return typeof value === "number" ? String(Number(value.toPrecision(5))) : String(value);
+}
+
 const STATUS = {
   queued: "Waiting",
   running: "Training",

@@ -6,7 +6,7 @@ import * as format from "./format.js";
 import { Live } from "./live.js";
 import { Log } from "./log.js";
 import { get, post } from "./rest.js";
-import { scores } from "./scores.js";
+import { curvesOf, figures, result } from "./task.js";
 
 const content = document.querySelector("[data-page]");
 const id = content.dataset.id;
@@ -96,7 +96,7 @@ function draw() {
   drawFigures();
   drawResult();
   drawConfiguration();
-  curves.draw(job.progress.total_epochs, idle());
+  drawCurves();
 }
 
 function idle() {
@@ -105,7 +105,7 @@ function idle() {
 }
 
 function drawHead() {
-  const dataset = job.config.dataset?.type ?? "";
+  const dataset = job.config.dataset?.type ?? job.config.hamiltonian?.molecule ?? job.config.hamiltonian?.model ?? "";
   const title = circuit?.name ?? dataset;
   write(part("title"), title);
   document.title = `${job.status === "running" ? `${percentage()} % · ` : ""}${title} · Q-Store`;
@@ -172,15 +172,7 @@ function speak() {
 }
 
 function drawFigures() {
-  const { current_loss: loss, best_loss: best } = job.progress;
-  const rows = [
-    ["Loss", format.loss(loss ?? curves.last("loss"))],
-    ["Best loss", format.loss(best)],
-    ["Training accuracy", format.percent(curves.last("accuracy") ?? job.metrics?.training_accuracy)],
-    ["Validation accuracy", format.percent(curves.last("val_accuracy") ?? job.metrics?.validation_accuracy)],
-    ["Circuits run", format.count(job.resources?.circuits_executed || null)],
-    ["Cost", format.money(job.cost_so_far ?? 0)],
-  ];
+  const rows = figures(job, curves);
   const place = part("figures");
   if (!place.children.length) {
     place.append(...rows.map(([name]) => make("div", {}, make("dt", {}, name), make("dd", {}, ""))));
@@ -188,13 +180,30 @@ function drawFigures() {
   rows.forEach(([, value], index) => write(place.children[index].lastChild, value));
 }
 
+function drawCurves() {
+  const { loss, accuracy, lossName } = curvesOf(job.config.task);
+  show(part("loss-figure"), loss);
+  show(part("accuracy-figure"), accuracy);
+  show(part("curves"), loss || accuracy);
+  part("curves").classList.toggle("two", loss && accuracy);
+  write(part("loss-title"), lossName);
+  curves.draw(job.progress.total_epochs, idle());
+}
+
 function drawResult() {
-  const accuracy = job.metrics?.test_accuracy;
-  const done = job.status === "completed" && Number.isFinite(accuracy);
-  show(part("result"), done);
-  if (!done || part("scores").children.length) return;
-  write(part("headline"), format.percent(accuracy));
-  write(part("verdict"), scores(part("scores"), accuracy, job.metrics.baseline));
+  if (job.status !== "completed" || !part("result").hidden) return;
+  const found = result(job.config.task, job.metrics ?? {}, part("scores"));
+  show(part("result"), found !== null);
+  if (found === null) return;
+  write(part("result-title"), found.title);
+  write(part("headline"), found.headline);
+  write(part("verdict"), found.verdict);
+}
+
+function hamiltonian(terms) {
+  if (!terms) return null;
+  if (Array.isArray(terms)) return `${terms.length} Pauli terms`;
+  return terms.molecule ? `${terms.molecule} at ${terms.bond_length} Å` : `${terms.model} chain`;
 }
 
 function drawConfiguration() {
@@ -207,11 +216,12 @@ function drawConfiguration() {
   facts(part("configuration"), [
     ["Circuit", link],
     ["Data set", [dataset.type, parts.filter(Boolean).join(", ")].filter(Boolean).join(" · ")],
+    ["Hamiltonian", hamiltonian(config.hamiltonian)],
     ["Features", features.method && [features.method, features.count, features.scale].filter(Boolean).join(" · ")],
-    ["Readout", observables && `${observables} · ${readout.head ?? "linear"} head`],
+    ["Readout", config.dataset && observables && `${observables} · ${readout.head ?? "linear"} head`],
     ["Optimizer", [config.optimizer, config.schedule?.type ?? config.schedule].filter(Boolean).join(" · ")],
     ["Learning rate", config.learning_rate],
-    ["Batch size", config.batch_size],
+    ["Batch size", config.dataset && config.batch_size],
     ["Gradient", config.gradient],
     ["Shots", config.shots ? format.count(config.shots) : "exact"],
     ["Seed", config.seed ?? job.receipt?.seed],

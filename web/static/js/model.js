@@ -6,7 +6,7 @@ import { facts, part, problem, show, write } from "./dom.js";
 import * as format from "./format.js";
 import { Question } from "./question.js";
 import { get, post } from "./rest.js";
-import { scores } from "./scores.js";
+import { result as resultOf, taskOf } from "./task.js";
 
 const content = document.querySelector("[data-page]");
 const id = content.dataset.id;
@@ -38,22 +38,30 @@ function draw() {
   write(part("subtitle"), `version ${model.version} · trained ${format.ago(model.created_at)}`);
   show(part("job"), Boolean(model.training_job_id));
   if (model.training_job_id) part("job").href = `/app/jobs/${encodeURIComponent(model.training_job_id)}`;
-  show(part("deploy"), model.status === "trained" && may("deploy"));
+  show(part("deploy"), model.status === "trained" && may("deploy") && !silent());
   show(part("retire"), ["trained", "deployed"].includes(model.status) && may("retire"));
   drawScore();
   drawQuestion();
 }
 
+// A model of an energy holds the circuit's angles; there is nothing to ask it.
+function silent() {
+  return taskOf(model.metrics) === "energy";
+}
+
 function drawScore() {
   const { metrics } = model;
-  const accuracy = metrics.test_accuracy ?? metrics.accuracy;
-  write(part("verdict"), scores(part("scores"), accuracy, metrics.baseline));
+  const found = resultOf(taskOf(metrics), metrics, part("scores"));
+  write(part("score-title"), found ? found.title : "Score");
+  write(part("verdict"), [silent() && found?.headline, found?.verdict].filter(Boolean).join(": "));
   write(part("test-hint"), metrics.n_test ? `${format.count(metrics.n_test)} samples that training never saw` : "");
   const angles = Object.values(model.parameters ?? {}).reduce((sum, values) => sum + [].concat(values).length, 0);
   facts(part("facts"), [
     ["Validation accuracy", metrics.validation_accuracy === undefined ? null : format.percent(metrics.validation_accuracy)],
     ["Training accuracy", metrics.training_accuracy === undefined ? null : format.percent(metrics.training_accuracy)],
     ["F1 score", metrics.f1_score?.toFixed(3)],
+    ["Mean error", metrics.mae === undefined ? null : format.loss(metrics.mae)],
+    ["Root mean square error", metrics.rmse === undefined ? null : format.loss(metrics.rmse)],
     ["Test loss", metrics.test_loss === undefined ? null : format.loss(metrics.test_loss)],
     ["Training loss", metrics.loss === undefined ? null : format.loss(metrics.loss)],
     ["One prediction", metrics.inference_time_ms === undefined ? null : format.milliseconds(metrics.inference_time_ms)],
@@ -71,13 +79,16 @@ function drawQuestion() {
     deploying: "Its process is starting. This page opens by itself.",
     retired: "This model is retired and answers no more questions.",
   };
+  if (silent()) closed.trained = "This model holds the angles of a ground state. It takes no inputs, so it cannot be deployed.";
   write(part("ask-closed"), closed[model.status] ?? "");
+  show(part("curl-card"), !silent());
   part("submit").disabled = !open;
   if (model.status === "deploying") setTimeout(refresh, 700);
-  if (question) return;
+  if (question || silent()) return;
   question = new Question(model.inputs ?? {}, ask);
-  write(part("ask-hint"), `${format.count(question.size)} raw features in, ${model.inputs?.classes?.length ?? 0} classes out`);
-  waiting(part("answer"), "The answer appears here, with how sure the model is of every class.");
+  const classes = model.inputs?.classes ?? [];
+  write(part("ask-hint"), `${format.count(question.size)} raw features in, ${classes.length ? `${classes.length} classes` : "a number"} out`);
+  waiting(part("answer"), classes.length ? "The answer appears here, with how sure the model is of every class." : "The answer appears here.");
   question.set(0);
   drawCurl();
 }

@@ -1,6 +1,7 @@
 // The form that makes an input for a model: an image to paint on, or a number for each feature.
 
 import { make, part, show } from "./dom.js";
+import * as format from "./format.js";
 import { Pad, paint } from "./pad.js";
 
 // From 7×7 on a square number of features is taken to be an image; iris has 4 features, and they are no picture.
@@ -85,16 +86,16 @@ export class Question {
         type: "button",
         class: this.#pad ? "example" : "example plain",
         "aria-pressed": "false",
-        "aria-label": `Example ${index + 1}, labelled ${example.label}`,
+        "aria-label": `Example ${index + 1}, labelled ${format.label(example.label)}`,
         click: () => this.pick(index),
       });
       part("examples").append(button);
       if (this.#pad) {
         const canvas = make("canvas");
-        button.append(canvas, String(example.label));
+        button.append(canvas, format.label(example.label));
         paint(canvas, example.input, side, this.highest);
       } else {
-        button.append(String(example.label));
+        button.append(format.label(example.label));
       }
     });
   }
