@@ -65,7 +65,9 @@ def schedule(config: str | Mapping[str, Any], total_steps: int, steps_per_epoch:
         raise ValidationFailed.field(_FIELD, f"{str(name)[:40]!r} is none of {', '.join(SCHEDULES)}")
     for key, only in (("every", ("step",)), ("factor", ("step", "exponential"))):
         if given.get(key) is not None and name not in only:
-            raise ValidationFailed.field(f"{_FIELD}.{key}", f"belongs to the schedules {' and '.join(only)} only, not to {name}")
+            raise ValidationFailed.field(
+                f"{_FIELD}.{key}", f"belongs to the schedules {' and '.join(only)} only, not to {name}"
+            )
     factor = given.get("factor")
     factor = (0.5 if name == "step" else 0.95) if factor is None else factor
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0.0 < factor <= 1.0:

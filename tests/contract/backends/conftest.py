@@ -8,7 +8,6 @@ from qstore_appliance.engine import discovery
 from qstore_appliance.engine.backend import Backend
 from qstore_appliance.errors import BackendUnavailable
 
-
 # Those elsewhere need somebody to talk to: tests/plugins holds them to the same oracle, over our own IonQ endpoint.
 HERE = [name for name in discovery.names() if not name.startswith("ionq_")]
 
