@@ -7,6 +7,7 @@ its own, the HTTP client and the callers.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,11 @@ import pytest
 from tests import servers
 
 pytest_plugins = ["tests.completeness"]
+
+# Whoever runs the tests in the background of a script has them ignore Ctrl-C, and every program that they start with
+# them; some tests send one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Servers ---------------------------------------------------------------------------------------------------------
