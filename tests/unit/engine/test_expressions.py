@@ -6,11 +6,11 @@ import math
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qstore_appliance.engine import expressions
-from qstore_appliance.engine.expressions import parse
+from qstore_appliance.engine.expressions import Expression, parse
 
 VALUES = {"a": 0.7, "b": -1.3, "theta_0": 2.5, "x_1": 0.25}
 
@@ -122,10 +122,27 @@ def _texts() -> st.SearchStrategy[str]:
     )
 
 
+def _parsed(text: str) -> Expression:
+    """What can have no value, such as a/(pi - pi), is refused, and rightly: no example."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        assume("no finite value" not in str(error))
+        raise
+
+
+def _value(expression: Expression) -> float:
+    try:
+        return expression.evaluate(VALUES)
+    except ValueError as error:
+        assume("no finite value" not in str(error))
+        raise
+
+
 @given(_texts())
 def test_the_canonical_text_reads_back_equal(text: str) -> None:
     """Printing and parsing gives an equal expression with an equal hash."""
-    expression = parse(text)
+    expression = _parsed(text)
 
     again = parse(expression.text)
 
@@ -137,12 +154,12 @@ def test_the_canonical_text_reads_back_equal(text: str) -> None:
 @given(_texts())
 def test_an_affine_form_gives_the_same_value(text: str) -> None:
     """Where an expression is linear, coefficients and offset evaluate to what the tree does."""
-    expression = parse(text)
+    expression = _parsed(text)
     form = expression.affine()
     if form is not None:
         slopes, offset = form
         value = sum(slope * VALUES[name] for name, slope in slopes.items()) + offset
-        assert value == pytest.approx(expression.evaluate(VALUES), rel=1e-9, abs=1e-9)
+        assert value == pytest.approx(_value(expression), rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize(
