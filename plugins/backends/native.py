@@ -11,18 +11,18 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import Any, ClassVar, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qstore_appliance.engine import kernels
-from qstore_appliance.engine.backend import Backend, Capabilities, Execution, checked_cotangents
+from qstore_appliance.engine.backend import Backend, Capabilities, CrossEntropy, Execution, checked_cotangents
 from qstore_appliance.engine.circuit import GATES
-from qstore_appliance.engine.kernel_lanes import WIDTH
+from qstore_appliance.engine.kernel_lanes import WIDTH as LANES
+from qstore_appliance.engine.kernel_plan import KernelPlan
 from qstore_appliance.engine.observables import Observable
 from qstore_appliance.engine.program import Program
 from qstore_appliance.engine.shots import sampled
@@ -33,8 +33,15 @@ Floats = NDArray[np.float64]
 CHUNK_BYTES: Final = 256 * 2**20
 """States and costates that are held at once; a larger batch runs in chunks."""
 
-BYTES_PER_AMPLITUDE: Final = 8 * 4 * 4
-"""Eight samples, state and costate, real and imaginary parts, in single precision."""
+BYTES_PER_AMPLITUDE: Final = 4 * 4
+"""State and costate, real and imaginary parts, in single precision: of a large circuit one sample at a time."""
+
+PRECISIONS: Final = ("single", "double")
+
+SMALL_WORK: Final = 400
+"""Gates times rows below which waking the other cores takes longer than the work."""
+
+MOST_READOUTS: Final = 64
 
 # The work queue of numba takes one caller at a time in a process.
 _KERNELS = threading.RLock()
@@ -58,10 +65,11 @@ class Native(Backend):
             shots=True,
             adjoint=True,
             statevector=True,
-            precisions=("single", "double"),
+            precisions=PRECISIONS,
         )
         self._plans: WeakKeyDictionary[Program, _Plan] = WeakKeyDictionary()
-        self._scratch: dict[tuple[Any, ...], tuple[NDArray[Any], ...]] = {}
+        self._last: tuple[Program, _Plan] | None = None
+        self._scratch: NDArray[Any] | None = None
 
     def expectations(self, execution: Execution) -> Floats:
         self.check(execution)
@@ -69,9 +77,8 @@ class Native(Backend):
             return sampled(execution, self.statevector, CHUNK_BYTES)
 
         out = np.empty((execution.batch, len(execution.observables)))
-        observables = _masks(execution.observables, execution.program.n_qubits)
-        for rows in _chunks(execution):
-            with self._run(execution, observables, rows) as run:
+        for rows in _chunks(execution, self._plan(execution.program)):
+            with self._run(execution, rows) as run:
                 run.forward(out)
         return out
 
@@ -83,32 +90,61 @@ class Native(Backend):
         program = execution.program
         out = np.empty((execution.batch, len(execution.observables)))
         slot_gradient = np.empty((len(program.gradient_slots), execution.batch))
-        observables = _masks(execution.observables, program.n_qubits)
-        chunks = _chunks(execution)
+        chunks = _chunks(execution, self._plan(program))
         if len(chunks) == 1:
-            with self._run(execution, observables, chunks[0]) as run:
+            with self._run(execution, chunks[0]) as run:
                 run.forward(out)
                 run.backward(checked_cotangents(pullback(out), out), slot_gradient)
         else:
             # The states of all chunks do not fit into memory together: they are computed again for the way back.
             for rows in chunks:
-                with self._run(execution, observables, rows) as run:
+                with self._run(execution, rows) as run:
                     run.forward(out)
             cotangents = checked_cotangents(pullback(out), out)
             for rows in chunks:
-                with self._run(execution, observables, rows) as run:
+                with self._run(execution, rows) as run:
                     run.forward(out)
                     run.backward(cotangents, slot_gradient)
         return out, program.weight_gradient(execution.weights, execution.features, slot_gradient)
 
-    def statevector(self, execution: Execution) -> NDArray[np.complexfloating]:
+    def cross_entropy(
+        self, execution: Execution, labels: NDArray[np.int64], head: Floats, shares: Floats
+    ) -> CrossEntropy | None:
+        """One call of the kernels; not with shots, nor for angles that are not linear in weights and features."""
+        program = execution.program
+        if execution.shots is not None or not program.linear or not execution.batch:
+            return None
+        plan, dtype = self._plan(program), _dtype(execution)
+        if plan.ready_for is execution.observables and execution.precision in PRECISIONS:
+            # The rest was checked before the step before; a training takes thousands of them a second.
+            program.check(execution.weights, execution.features)
+        else:
+            self.check(execution)
+        lane_bits, row_bits = plan.arranged.lane_bits, plan.arranged.row_bits
+        n_blocks = execution.batch if lane_bits else -(-execution.batch // LANES)
+        n_weights = program.n_weights
+        given, out = np.empty((execution.batch, len(execution.observables))), np.empty(n_weights + len(head) + 2)
+        with _KERNELS:
+            threads = kernels.use_threads(self._threads)
+            mode = plan.mode(n_blocks, threads)
+            states = self._lend((threads if mode == kernels.BLOCKS else 1, 4, 1 << row_bits, LANES), dtype)
+            kernels.train(
+                plan.table(execution.observables, dtype), lane_bits, mode, _plain(execution.weights),
+                _plain(execution.features), _plain(head), int(len(head) > 0), _plain(labels, np.int64), _plain(shares),
+                states, given, out,
+            )  # fmt: skip
+            self._take_back(states)
+        loss, hits = out[-2:].tolist()
+        return CrossEntropy(loss, int(hits), given, out[:n_weights], out[n_weights:-2])
 
+    def statevector(self, execution: Execution) -> NDArray[np.complexfloating]:
         self.check(replace(execution, shots=None))
         kind = np.complex128 if execution.precision == "double" else np.complex64
         out = np.empty((execution.batch, 2**execution.program.n_qubits), kind)
         nothing = np.empty((execution.batch, 0))
-        for rows in _chunks(execution):
-            with self._run(execution, _masks((), execution.program.n_qubits), rows) as run:
+        bare = replace(execution, observables=())
+        for rows in _chunks(execution, self._plan(execution.program)):
+            with self._run(bare, rows) as run:
                 run.forward(nothing)
                 run.states(out)
         phase = execution.program.global_phase(execution.weights, execution.features)
@@ -122,124 +158,148 @@ class Native(Backend):
             raise BackendUnavailable(f"The kernels do not run on this machine: {fault}") from fault
 
     def _plan(self, program: Program) -> _Plan:
-        plan = self._plans.get(program)
-        if plan is None:
-            plan = self._plans[program] = _Plan.of(program)
-        return plan
+        if self._last is not None and self._last[0] is program:
+            return self._last[1]
+        found = self._plans.get(program)
+        if found is None:
+            found = self._plans[program] = _Plan(program)
+        self._last = program, found
+        return found
 
     @contextmanager
-    def _run(self, execution: Execution, observables: NDArray[np.int64], rows: range) -> Iterator[_Run]:
+    def _run(self, execution: Execution, rows: range) -> Iterator[_Run]:
         """One chunk with the kernels and scratch memory to itself."""
-
-        dtype = _dtype(execution)
-        shape = (-(-len(rows) // WIDTH), 2**execution.program.n_qubits, WIDTH)
+        plan, dtype = self._plan(execution.program), _dtype(execution)
         with _KERNELS:
-            kernels.use_threads(self._threads)
-            # Fresh pages cost more than the kernels, so the arrays of the last shape are kept. They are taken out while
-            # in use: a loss that asks the same backend something must not overwrite the states under it.
-            arrays = self._scratch.pop((shape, dtype), None) or _allocated(shape, dtype)
+            threads = kernels.use_threads(self._threads)
+            n_blocks = len(rows) if plan.arranged.lane_bits else -(-len(rows) // LANES)
+            mode = plan.mode(n_blocks, threads)
+            costates = threads if mode == kernels.BLOCKS else 1
+            states = self._lend((2 * n_blocks + 2 * costates, 1 << plan.arranged.row_bits, LANES), dtype)
             try:
-                yield _Run(self._plan(execution.program), execution, observables, rows, arrays)
+                yield _Run(plan, execution, rows, mode, n_blocks, states)
             finally:
-                self._scratch.clear()
-                self._scratch[shape, dtype] = arrays
+                self._take_back(states)
+
+    def _lend(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """
+        Scratch memory, that of the call before if it fits: fresh pages cost more than the kernels.
+
+        It is nobody else's until it is given back: a loss that asks the same backend something must not overwrite the
+        states under it.
+        """
+        kept, self._scratch = self._scratch, None
+        if kept is not None and kept.shape == shape and kept.dtype == dtype:
+            return kept
+        del kept
+        return _allocated(shape, dtype)
+
+    def _take_back(self, states: NDArray[Any]) -> None:
+        self._scratch = states
 
 
-@dataclass(frozen=True, eq=False)
 class _Plan:
-    """A program in the form that the kernels take: bits for qubits, rows for slots."""
+    """A program as the kernels take it, with the table for each readout."""
 
-    operations: NDArray[np.int64]
-    axes: NDArray[np.int32]
-    places: NDArray[np.int64]
-    gradient_rows: NDArray[np.int64]
+    def __init__(self, program: Program) -> None:
+        self.arranged = KernelPlan.of(program)
+        # Weakly, for the plan is kept as long as the program is.
+        self._program = ref(program)
+        self._work = len(self.arranged.gates) << self.arranged.row_bits
+        self._tables: dict[tuple[Any, ...], tuple[NDArray[Any], ...]] = {}
+        self._last: tuple[Any, tuple[NDArray[Any], ...]] = None, ()
+        #: The readout that it was asked for last: one that the backend has checked.
+        self.ready_for: tuple[Observable, ...] | None = None
 
-    @classmethod
-    def of(cls, program: Program) -> _Plan:
+    def table(self, observables: tuple[Observable, ...], dtype: Any) -> tuple[NDArray[Any], ...]:
+        """The first argument of every kernel."""
+        if observables is self.ready_for and self._last[0] is dtype:
+            return self._last[1]
+        found = self._tables.get((observables, dtype))
+        if found is None:
+            program = self._program()
+            if program is None:
+                raise RuntimeError("a plan was used after its program had gone")
+            if len(self._tables) >= MOST_READOUTS:
+                self._tables.clear()
+            found = self._tables[observables, dtype] = self.arranged.table(program, observables, dtype)
+        self.ready_for, self._last = observables, (dtype, found)
+        return found
 
-        operations = program.operations.astype(np.int64)
-        group = operations[:, 0] == 0
-        bits = np.where(operations[:, 1:] >= 0, 1 << np.maximum(program.n_qubits - 1 - operations[:, 1:], 0), 0)
-        operations[:, 1] = bits[:, 0]
-        operations[~group, 2:] = bits[~group, 1:]
-        places, rows = np.full(program.n_slots, -1, np.int64), np.full(program.n_slots, -1, np.int64)
-        places[program.sample_slots] = np.arange(len(program.sample_slots))
-        rows[program.gradient_slots] = np.arange(len(program.gradient_slots))
-        return cls(operations, program.axes, places, rows)
+    def mode(self, n_blocks: int, threads: int) -> int:
+        """How to spread the work; the result is the same."""
+        if threads == 1 or n_blocks * self._work < SMALL_WORK:
+            return kernels.SERIAL
+        if n_blocks >= threads or self.arranged.direct:
+            return kernels.BLOCKS
+        return kernels.INSIDE
 
 
 class _Run:
     """
-    One chunk of a batch, padded to whole lanes.
+    One chunk of a batch.
 
     Args:
         rows: The samples of this chunk.
-        arrays: Real and imaginary parts of states and costates, [blocks, 2^n, lanes] each.
+        states: Real parts of the blocks' states, imaginary parts, then costates for as many blocks as run at once.
     """
 
     def __init__(
-        self, plan: _Plan, execution: Execution, observables: Any, rows: range, arrays: tuple[NDArray[Any], ...]
+        self, plan: _Plan, execution: Execution, rows: range, mode: int, n_blocks: int, states: NDArray[Any]
     ) -> None:
-
-        self.first, self.last, self.arrays = rows.start, rows.stop, arrays
-        self.dtype: Any = arrays[0].dtype
-        self.n_blocks = len(arrays[0])
-        self.plan, self.observables = plan, observables
-        angles = execution.program.angles(execution.weights, execution.features[rows.start : rows.stop])
-        half = angles.shared * 0.5
-        lanes = self._in_lanes(angles.samples * 0.5, np.float64)
+        self.rows, self.plan, self.mode = slice(rows.start, rows.stop), plan, mode
+        half = (len(states) - 2 * n_blocks) // 2
+        self.re, self.im = states[:n_blocks], states[n_blocks : 2 * n_blocks]
+        self.lre, self.lim = states[2 * n_blocks : 2 * n_blocks + half], states[2 * n_blocks + half :]
+        weights, samples = execution.program.sources(execution.weights, execution.features[self.rows])
+        dtype = _dtype(execution)
         self.program = (
-            plan.operations,
-            plan.axes,
-            np.cos(half).astype(self.dtype),
-            np.sin(half).astype(self.dtype),
-            plan.places,
-            np.cos(lanes).astype(self.dtype),
-            np.sin(lanes).astype(self.dtype),
-            observables,
+            plan.table(execution.observables, dtype),
+            plan.arranged.lane_bits,
+            mode,
+            _plain(weights),
+            _plain(samples),
         )
 
     def forward(self, out: Floats) -> None:
         """Run and put expectations into the chunk's rows of `out`."""
-
-        values = np.empty((self.n_blocks, len(self.observables), WIDTH), self.dtype)
-        re, im, work, _ = self.arrays
-        kernels.forward(*self.program, re, im, work, values)
-        out[self.first : self.last] = self._from_lanes(values).T
+        kernels.forward(*self.program, self.re, self.im, out[self.rows])
 
     def backward(self, cotangents: Floats, slot_gradient: Floats) -> None:
         """Walk back from the states that `forward` left; fills the chunk's columns of `slot_gradient`."""
-
-        gradient = np.empty((self.n_blocks, len(slot_gradient), WIDTH), self.dtype)
-        upstream = self._in_lanes(cotangents[self.first : self.last].T, self.dtype)
-        kernels.backward(*self.program, self.plan.gradient_rows, upstream, *self.arrays, gradient)
-        slot_gradient[:, self.first : self.last] = self._from_lanes(gradient)
+        found = np.empty((len(slot_gradient), self.rows.stop - self.rows.start))
+        kernels.backward(
+            *self.program, _plain(cotangents[self.rows]), self.re, self.im, self.lre, self.lim, found
+        )  # fmt: skip
+        slot_gradient[:, self.rows] = found
 
     def states(self, out: NDArray[np.complexfloating]) -> None:
         """Copy the states that `forward` left into the chunk's rows of `out`."""
-        re, im, _, _ = self.arrays
-        out.real[self.first : self.last] = self._from_lanes(re).T
-        out.imag[self.first : self.last] = self._from_lanes(im).T
-
-    def _in_lanes(self, rows: Floats, dtype: type) -> NDArray[Any]:
-        """[rows, samples] to [blocks, rows, lanes]; the last block is filled up with zeros."""
-
-        padded: NDArray[Any] = np.zeros((len(rows), self.n_blocks * WIDTH), dtype)
-        padded[:, : rows.shape[1]] = rows
-        return np.ascontiguousarray(padded.reshape(len(rows), self.n_blocks, WIDTH).transpose(1, 0, 2))
-
-    def _from_lanes(self, blocks: NDArray[Any]) -> NDArray[Any]:
-        """[blocks, rows, lanes] to [rows, samples]."""
-        joined = blocks.transpose(1, 0, 2).reshape(blocks.shape[1], self.n_blocks * blocks.shape[2])
-        return joined[:, : self.last - self.first]
+        places, count = self.plan.arranged.places(), self.rows.stop - self.rows.start
+        for part, target in ((self.re, out.real), (self.im, out.imag)):
+            if self.plan.arranged.lane_bits:
+                target[self.rows] = part.reshape(len(part), -1)[:, places]
+            else:
+                samples = part.transpose(0, 2, 1).reshape(-1, part.shape[1])
+                target[self.rows] = samples[:count, places]
 
 
-def _allocated(shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any], ...]:
+def _plain(values: NDArray[Any], kind: Any = np.float64) -> NDArray[Any]:
+    """The same as an array of the one kind that the kernels are compiled for: another would compile them again."""
+    return values if values.dtype == kind and values.flags.carray else np.array(values, kind, order="C")
+
+
+def _allocated(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Memory whose rows each lie in one line of the cache."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     try:
-        return tuple(np.empty(shape, dtype) for _ in range(4))
+        memory = np.empty(size + 64, np.uint8)
     except MemoryError:
-        size = 4 * math.prod(shape) * np.dtype(dtype).itemsize / 2**30
-        raise InsufficientMemory(f"The state vectors need {size:.1f} GiB, more than this machine can give.") from None
+        raise InsufficientMemory(
+            f"The state vectors need {size / 2**30:.1f} GiB, more than this machine can give."
+        ) from None
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def _dtype(execution: Execution) -> Any:
@@ -247,24 +307,12 @@ def _dtype(execution: Execution) -> Any:
     return np.float64 if execution.precision == "double" else np.float32
 
 
-def _chunks(execution: Execution) -> list[range]:
+def _chunks(execution: Execution, plan: _Plan) -> list[range]:
     """The batch in parts that fit into memory; they depend on sizes alone, never on the number of threads."""
-
-    bytes_per_block = 4 * 2**execution.program.n_qubits * WIDTH * np.dtype(_dtype(execution)).itemsize
-    step = WIDTH * max(1, CHUNK_BYTES // bytes_per_block)
+    samples = 1 if plan.arranged.lane_bits else LANES
+    bytes_per_block = 2 * LANES * np.dtype(_dtype(execution)).itemsize << plan.arranged.row_bits
+    step = samples * max(1, CHUNK_BYTES // bytes_per_block)
     return [range(first, min(first + step, execution.batch)) for first in range(0, execution.batch, step)]
-
-
-@lru_cache(maxsize=64)
-def _masks(observables: tuple[Observable, ...], n_qubits: int) -> NDArray[np.int64]:
-    """Rows (bits that flip, bits that sign, number of Y modulo 4)."""
-
-    rows = []
-    for observable in observables:
-        flip = sum(1 << (n_qubits - 1 - qubit) for qubit, pauli in observable.terms if pauli != "Z")
-        sign = sum(1 << (n_qubits - 1 - qubit) for qubit, pauli in observable.terms if pauli != "X")
-        rows.append((flip, sign, sum(pauli == "Y" for _, pauli in observable.terms) % 4))
-    return np.array(rows, np.int64).reshape(-1, 3)
 
 
 def _qubits_in_memory() -> int:
@@ -273,7 +321,7 @@ def _qubits_in_memory() -> int:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         total = 4 * 2**30
-    return max(1, min(26, (total // 2 // BYTES_PER_AMPLITUDE).bit_length() - 1))
+    return max(1, min(28, (total // 2 // BYTES_PER_AMPLITUDE).bit_length() - 1))
 
 
 def _whole(options: Mapping[str, object], key: str, default: int, low: int, high: int) -> int:

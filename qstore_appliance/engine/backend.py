@@ -105,6 +105,26 @@ class Execution:
         return len(self.features)
 
 
+@dataclass(slots=True, eq=False)
+class CrossEntropy:
+    """
+    A classifier's training step up to its gradient.
+
+    Attributes:
+        loss: Mean cross entropy in nats.
+        hits: Right answers.
+        cotangents: float64[batch, n_observables], the loss's derivatives by the expectations.
+        gradient: float64[n_weights].
+        head_gradient: As long as the head.
+    """
+
+    loss: float
+    hits: int
+    cotangents: Floats
+    gradient: Floats
+    head_gradient: Floats
+
+
 class Backend(ABC):
     """
     A place where circuits run.
@@ -183,6 +203,23 @@ class Backend(ABC):
                 "sbo,bo->sb", (values[:, 0] - values[:, 1]) / 2, cotangents
             )
         return expectations, program.weight_gradient(execution.weights, execution.features, slot_gradient)
+
+    def cross_entropy(
+        self, execution: Execution, labels: NDArray[np.int64], head: Floats, shares: Floats
+    ) -> CrossEntropy | None:
+        """
+        A softmax classifier's whole step at once, for a backend that has something faster than `differentiate`.
+
+        Args:
+            labels: [batch], the class of each sample.
+            head: W [n_classes, n_observables] and b [n_classes], one after the other; empty where the first expectations
+                are the logits.
+            shares: [n_classes], how much a sample of each class counts in the mean.
+
+        Returns:
+            None where only `differentiate` will do; here always.
+        """
+        return None
 
     def statevector(self, execution: Execution) -> NDArray[np.complexfloating]:
         """

@@ -1,8 +1,8 @@
 """
 What a training will take, before it runs: time, memory, circuits, shots. Pure arithmetic, for the serving process.
 
-The constants of `native` were measured on a two-core machine from 8 to 20 qubits (`scripts/bench/recipe.py --steps`
-prints them again); other machines and other work on them make a factor of three either way, which `low` and `high` say.
+Speeds are this machine's own where they have been measured (`machine_speed.py`), else those of a two-core machine; other
+circuits and other work on the machine make a factor of three either way, which `low` and `high` say.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from typing import Any, Final
 
 import msgspec
 
-from qstore_appliance.engine import hamiltonians
+from qstore_appliance.engine import hamiltonians, machine_speed
 from qstore_appliance.engine.backend import Capabilities
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.expressions import Expression
 from qstore_appliance.engine.part_sizes import PartSizes, part_sizes
 
 #: Seconds per gate and amplitude of one circuit run forward on all cores of the machine measured.
-FORWARD: Final = 1.0e-10
+FORWARD: Final = 4.0e-11
 #: One adjoint pass costs so many forward passes beside the one that it follows.
-ADJOINT: Final = 2.0
-#: Seconds that a call costs whatever its size.
-CALL: Final = 3.0e-4
+ADJOINT: Final = 2.5
+#: Seconds that a call costs whatever its size; and beside a measured call, what a training step does around it.
+CALL: Final = 1.0e-4
+OVERHEAD: Final = 3.0e-5
+#: What reading an observable costs, in gates.
+READ: Final = 0.3
 #: Simulators of other providers take so much longer, by their tutorials' ways of calling.
 FOREIGN: Final = 40.0
 #: Seconds that hardware takes per circuit, waiting not included.
@@ -112,16 +115,20 @@ def estimate(
     )
 
     gates = circuit.gate_count + (0 if circuit.features else circuit.n_qubits)
-    forward = FORWARD * (gates + _observables(config, circuit.n_qubits)) * 2**circuit.n_qubits
-    if kind == "hardware":
-        forward = HARDWARE
-    elif backend != "native":
-        forward *= FOREIGN
+    machine = machine_speed.load()
+    speed = None if machine is None else machine.speeds.get(backend)
+    each = (
+        FORWARD * (1.0 if backend == "native" else FOREIGN) if speed is None else speed.per_amplitude(circuit.n_qubits)
+    )
+    adjoint, call = (ADJOINT, CALL) if speed is None else (speed.adjoint, speed.call + OVERHEAD)
+    forward = HARDWARE if kind == "hardware" else each * (gates + READ * _observables(config, circuit.n_qubits))
+    if kind != "hardware":
+        forward *= 2**circuit.n_qubits
     if shots is not None:
         forward += 2e-8 * shots
     # An adjoint pass is one circuit that takes longer.
-    sample = per_sample.expected + (ADJOINT * per_sample.expected if rule == "adjoint" else 0.0)
-    epoch = parts.train * sample * forward + parts.validation * forward + -(-parts.train // batch) * CALL
+    sample = per_sample.expected + (adjoint * per_sample.expected if rule == "adjoint" else 0.0)
+    epoch = parts.train * sample * forward + parts.validation * forward + -(-parts.train // batch) * call
     around = parts.test * forward + START + parts.train * (BASELINE + MULTIPLY * n_inputs**2)
     whole = Interval(*(n * epoch + around for n in (fewest, epochs, epochs)))
 

@@ -12,10 +12,19 @@ import hashlib
 import os
 import platform
 import tempfile
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-_SOURCES = ("kernel_lanes.py", "kernel_gates.py", "kernels.py")
+_SOURCES = (
+    "kernel_lanes.py",
+    "kernel_gates.py",
+    "kernel_angles.py",
+    "kernel_readout.py",
+    "kernel_sweeps.py",
+    "kernel_head.py",
+    "kernels.py",
+)
 
 
 def prepare_environment() -> Path:
@@ -49,6 +58,12 @@ def cache_directory() -> Path:
     for name in _SOURCES:
         digest.update(Path(__file__).with_name(name).read_bytes())
     return root / "qstore" / f"kernels-{_version('qstore-appliance')}-{digest.hexdigest()[:12]}"
+
+
+@lru_cache(maxsize=1)
+def lane_bits() -> int:
+    """How many numbers the kernels move together, as a power of two: what a register holds in single precision."""
+    return 4 if " avx512vl" in _processor() else 3
 
 
 def _version(package: str) -> str:

@@ -1,8 +1,8 @@
 """
-Vectors of samples for numba: `Lanes` is one SIMD value that holds the same amplitude of several samples.
+Vectors for numba: `Lanes` is one SIMD value, the same amplitude of several samples or several amplitudes of one.
 
-Left to itself the compiler guards every inner loop with overlap checks, or gives up on it. Saying outright which eight or
-sixteen numbers move together costs this page and makes the kernels as fast as hand-written vector code on any CPU that
+Left to itself the compiler guards every inner loop with overlap checks, or gives up on it. Saying outright which
+numbers move together costs this page and makes the kernels as fast as hand-written vector code on any CPU that
 LLVM knows (a wide vector becomes several narrow ones where need be).
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from qstore_appliance.engine.kernel_cache import prepare_environment
+from qstore_appliance.engine.kernel_cache import lane_bits, prepare_environment
 
 # numba reads its environment once, when it is imported; all kernels come through this module.
 prepare_environment()
@@ -31,8 +31,9 @@ prange: Any = numba.prange
 set_threads: Any = numba.set_num_threads
 most_threads: int = _config.NUMBA_NUM_THREADS
 
-WIDTH = 8
-"""Samples side by side. With eight, two states of eight qubits in single precision fit into a 32 KiB L1 cache."""
+LANE_BITS = lane_bits()
+WIDTH = 1 << LANE_BITS
+"""Numbers side by side: 16 with AVX-512, else 8, which is one AVX register or two of most other processors'."""
 
 
 class LanesType(types.Type):
@@ -102,6 +103,59 @@ def splat(typingctx: Any, number: Any) -> Any:
         return builder.shuffle_vector(seed, ir.Constant(vector, ir.Undefined), spread)
 
     return lanes(number), codegen
+
+
+@_numba.intrinsic
+def mirrored(typingctx: Any, lanes: Any, distance: Any) -> Any:
+    """Every lane with the one whose number differs in the literal bit `distance`: 1, 2, 4 or 8."""
+    if not isinstance(distance, types.IntegerLiteral):
+        raise numba.errors.RequireLiteralValue("the distance must be written out")
+    step = distance.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        order = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [lane ^ step for lane in range(WIDTH)])
+        return builder.shuffle_vector(arguments[0], ir.Constant(arguments[0].type, ir.Undefined), order)
+
+    return lanes(lanes, distance), codegen
+
+
+@_numba.intrinsic
+def total(typingctx: Any, lanes: Any) -> Any:
+    """The sum of all lanes, always in the same order."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        parts = [builder.extract_element(arguments[0], ir.Constant(ir.IntType(32), lane)) for lane in range(WIDTH)]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [builder.fadd(parts[k], parts[k + half]) for k in range(half)]
+        return parts[0]
+
+    return lanes.dtype(lanes), codegen
+
+
+@_numba.intrinsic
+def converted(typingctx: Any, lanes: Any, number: Any) -> Any:
+    """Lanes in the floating type of `number`."""
+    wanted = LanesType(number)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector, have = context.get_value_type(wanted), signature.args[0].dtype.bitwidth
+        if have == wanted.dtype.bitwidth:
+            return arguments[0]
+        change = builder.fptrunc if have > wanted.dtype.bitwidth else builder.fpext
+        return change(arguments[0], vector)
+
+    return wanted(lanes, number), codegen
+
+
+@_numba.intrinsic
+def parity(typingctx: Any, number: Any) -> Any:
+    """1 where a whole number has an odd number of ones, else 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.and_(builder.ctpop(arguments[0]), ir.Constant(arguments[0].type, 1))
+
+    return types.int64(types.int64), codegen
 
 
 def _binary(symbol: Any, instruction: str) -> None:

@@ -81,6 +81,9 @@ class Program:
         rotation_slots: The slot of each rotation of `lowered`, in order of time.
         weight_names: Weights in the order of `Execution.weights`.
         n_features: One more than the highest k of a feature `x_<k>`, 0 without features.
+        offsets: float64[n_slots], the constant part of every angle.
+        shared_terms: From the sources that all samples share to slots.
+        sample_terms: From a sample's own sources to rows of `sample_slots`.
     """
 
     circuit: Circuit
@@ -92,9 +95,9 @@ class Program:
     rotation_slots: Integers
     weight_names: tuple[str, ...]
     n_features: int
-    _offsets: Floats
-    _shared: Terms
-    _samples: Terms
+    offsets: Floats
+    shared_terms: Terms
+    sample_terms: Terms
     _sample_layers: tuple[Terms, ...]
     _shared_tapes: tuple[Expression, ...]
     _sample_tapes: tuple[Expression, ...]
@@ -139,11 +142,11 @@ class Program:
     def angles(self, weights: Floats, features: Floats) -> Angles:
         """All angles for weights [n_weights] and features [batch, n_features or more]."""
         with np.errstate(all="ignore"):
-            shared_sources, sample_sources = self._sources(weights, features)
-        shared = self._offsets + self._shared.forward(shared_sources, self.n_slots)
+            shared_sources, sample_sources = self.sources(weights, features)
+        shared = self.offsets + self.shared_terms.forward(shared_sources, self.n_slots)
         samples = np.repeat(shared[self.sample_slots, None], len(features), axis=1)
         for layer in self._sample_layers:
-            samples[layer.rows] += layer.factors[:, None] * sample_sources[layer.columns]
+            samples[layer.rows] += layer.factors[:, None] * sample_sources[:, layer.columns].T
         return Angles(shared, samples)
 
     def weight_gradient(self, weights: Floats, features: Floats, slot_gradient: Floats) -> Floats:
@@ -158,7 +161,7 @@ class Program:
         rows = np.zeros(self.n_slots)
         rows[self.gradient_slots] = slot_gradient.sum(axis=1)
         n_weights, n_shared = self.n_weights, len(self._shared_tapes)
-        sources = self._shared.backward(rows, n_weights + n_shared)
+        sources = self.shared_terms.backward(rows, n_weights + n_shared)
         gradient = sources[:n_weights]
         if not (self._shared_tapes or self._sample_tapes):
             return gradient
@@ -219,22 +222,28 @@ class Program:
     def _tape_gradient(self, slot_gradient: Floats) -> Floats:
         """Derivatives [n_sample_tapes, batch] by the values of the expressions that differ between samples."""
         out = np.zeros((len(self._sample_tapes), slot_gradient.shape[1]))
-        terms = self._samples
+        terms = self.sample_terms
         for row, column, factor in zip(terms.rows, terms.columns, terms.factors, strict=True):
             place = self._sample_slot_rows[self.sample_slots[row]]
             if column >= self.n_features and place >= 0:
                 out[column - self.n_features] += factor * slot_gradient[place]
         return out
 
-    def _sources(self, weights: Floats, features: Floats) -> tuple[Floats, Floats]:
-        columns = features.T[: self.n_features]
-        if not (self._shared_tapes or self._sample_tapes):
+    @property
+    def linear(self) -> bool:
+        """Whether every angle is linear in weights and features."""
+        return not (self._shared_tapes or self._sample_tapes)
+
+    def sources(self, weights: Floats, features: Floats) -> tuple[Floats, Floats]:
+        """What angles are linear in: [n] of all samples, weights first, and [batch, m] of each, features first."""
+        columns = features[:, : self.n_features]
+        if self.linear:
             return weights, columns
         named = self._named(weights, features)
         shared = [np.asarray(evaluate(tape, named), np.float64) for tape in self._shared_tapes]
         samples = [np.broadcast_to(evaluate(tape, named), (len(features),)) for tape in self._sample_tapes]
         return np.concatenate([weights, shared]), np.concatenate(
-            [columns, np.array(samples).reshape(-1, len(features))]
+            [columns, np.array(samples).reshape(-1, len(features)).T], axis=1
         )
 
     def _named(self, weights: Floats, features: Floats) -> dict[str, float | Floats]:
@@ -300,9 +309,9 @@ class _Lowering:
             rotation_slots=np.array([slot for _, slot in sorted(self.times)], np.int64),
             weight_names=self.weights,
             n_features=self.n_features,
-            _offsets=np.array(self.offsets, np.float64),
-            _shared=Terms.of(self.shared),
-            _samples=Terms.of(samples),
+            offsets=np.array(self.offsets, np.float64),
+            shared_terms=Terms.of(self.shared),
+            sample_terms=Terms.of(samples),
             _sample_layers=_layers(samples),
             _shared_tapes=tuple(self.shared_tapes),
             _sample_tapes=tuple(self.sample_tapes),

@@ -23,7 +23,7 @@ from qstore_appliance.engine.scoring import conclude
 from qstore_appliance.engine.spsa import Perturbation, Spsa
 from qstore_appliance.engine.streams import generator
 from qstore_appliance.engine.tasks.sampling import Sampling
-from qstore_appliance.engine.tasks.task import Batch
+from qstore_appliance.engine.training_step import TrainingStep
 from qstore_appliance.errors import Cancelled, Diverged, ValidationFailed
 
 __all__ = ["EpochReport", "Plan", "Trained", "Training"]
@@ -136,14 +136,7 @@ class _Descent:
         of_circuit = gradient[:n_weights]
         around = self._landscape if course.optimizer.asks else None
         order = generator(seed, "order", epoch).permutation(len(train))
-        batch: Batch
-        y = train.y
-
-        def pullback(expectations: Floats) -> Floats:
-            nonlocal batch
-            batch = task.differentiate(expectations, y, head)
-            return batch.cotangents
-
+        step = TrainingStep(runner, task)
         loss, correct, circuits = 0.0, 0, 0
         for start in range(0, len(train), course.batch_size):
             if should_stop():
@@ -151,7 +144,7 @@ class _Descent:
             rows = order[start : start + course.batch_size]
             x, y = train.x[rows], train.y[rows]
             execution = runner.execution(circuit_weights, x, runner.seed(seed, "shots", epoch, start))
-            _, of_circuit[:] = runner.differentiate(execution, pullback, self._perturbation(epoch, start))
+            batch, of_circuit[:] = step(execution, y, head, self._perturbation(epoch, start))
             gradient[n_weights:] = batch.head_gradient
             if not math.isfinite(batch.loss):
                 raise self._diverged(epoch)

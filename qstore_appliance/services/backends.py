@@ -17,7 +17,7 @@ from qstore_appliance.domain.backends import BackendRecord
 from qstore_appliance.domain.costs import micros, price
 from qstore_appliance.domain.jobs import Status
 from qstore_appliance.domain.ports import Calculator, Clock
-from qstore_appliance.engine import discovery
+from qstore_appliance.engine import discovery, machine_speed
 from qstore_appliance.engine.backend import Prices
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.discovery import Description
@@ -40,6 +40,9 @@ FASTEST = ("native", "lightning", "qsim")
 PRICE_KEYS = ("per_circuit", "per_shot", "minimum_charge")
 #: A child that imports the heaviest plugin on a busy machine gets so long before it counts as hung.
 PROBE_SECONDS = 60.0
+#: The launcher measures this machine when it sets up; a server that was installed otherwise does so in the background.
+MEASURE = "qstore_appliance.engine.machine_speed:measure"
+MEASURE_SECONDS = 120.0
 #: Somebody who wants a backend waits so long for its first probe; the very first one may compile the kernels.
 PATIENCE_SECONDS = 90.0
 
@@ -61,19 +64,21 @@ class Backends:
         self._prices = {name: _prices(name, options) for name, options in settings.backends.items()}
         self._probes: dict[str, asyncio.Task[Description]] = {}
         self._round: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Probe every backend in the background, one after the other, the built-in one first."""
         if self._round is None:
             self._round = asyncio.create_task(self._probe_all(), name="backends.probe")
+            self._measuring = asyncio.create_task(self._measure(), name="backends.measure")
 
     async def close(self) -> None:
-        tasks = [task for task in (self._round, *self._probes.values()) if task is not None]
+        tasks = [task for task in (self._measuring, self._round, *self._probes.values()) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._probes.clear()
-        self._round = None
+        self._round = self._measuring = None
 
     async def probed(self) -> None:
         """Wait until every backend has been probed once."""
@@ -180,6 +185,16 @@ class Backends:
         for name in self._names:
             await asyncio.shield(self._probe(name))
 
+    async def _measure(self) -> None:
+        """Once per machine: which simulator is the faster one, from which size on."""
+        await self.probed()
+        if machine_speed.load() is None:
+            try:
+                await self._calculator.call(MEASURE, timeout=MEASURE_SECONDS)
+            except QStoreError as error:
+                # "auto" and estimates go by what is known of machines in general until the next start.
+                log.info("backends.unmeasured", reason=error.message)
+
     def _probe(self, name: str) -> asyncio.Task[Description]:
         task = self._probes.get(name)
         if task is None:
@@ -212,7 +227,7 @@ class Backends:
 
     async def _fastest(self, organization: OrganizationSettings, circuit: Circuit, shots: int | None) -> str:
         refusals = []
-        for name in self._names:
+        for name in machine_speed.auto_order(circuit.n_qubits, self._names):
             try:
                 found = await self._check(name, organization, circuit, shots)
             except QStoreError as error:
