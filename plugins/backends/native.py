@@ -38,7 +38,7 @@ BYTES_PER_AMPLITUDE: Final = 4 * 4
 
 PRECISIONS: Final = ("single", "double")
 
-SMALL_WORK: Final = 400
+SMALL_WORK: Final = 1_000
 """Gates times rows below which waking the other cores takes longer than the work."""
 
 MOST_READOUTS: Final = 64
@@ -134,8 +134,7 @@ class Native(Backend):
                 states, given, out,
             )  # fmt: skip
             self._take_back(states)
-        loss, hits = out[-2:].tolist()
-        return CrossEntropy(loss, int(hits), given, out[:n_weights], out[n_weights:-2])
+        return CrossEntropy(float(out[-2]), int(out[-1]), given, out[:n_weights], out[n_weights:-2])
 
     def statevector(self, execution: Execution) -> NDArray[np.complexfloating]:
         self.check(replace(execution, shots=None))
@@ -303,7 +302,6 @@ def _allocated(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 
 def _dtype(execution: Execution) -> Any:
-
     return np.float64 if execution.precision == "double" else np.float32
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from qstore_appliance.engine.kernel_descent import adam
 from qstore_appliance.engine.schedules import Schedule
 from qstore_appliance.errors import ValidationFailed
 
@@ -102,14 +103,17 @@ class Adam(Optimizer):
     slots = ("mean", "square")
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
+    def __init__(self, size: int, learning_rate: float, schedule: Schedule) -> None:
+        super().__init__(size, learning_rate, schedule)
+        self._move = np.empty(size)
+
     def _direction(self, gradient: Floats, rate: float) -> Floats:
-        mean, square = self._averages["mean"], self._averages["square"]
-        mean *= self.beta1
-        mean += (1.0 - self.beta1) * gradient
-        square *= self.beta2
-        square += (1.0 - self.beta2) * gradient * gradient
-        size = rate * math.sqrt(1.0 - self.beta2**self.steps) / (1.0 - self.beta1**self.steps)
-        return size * mean / (np.sqrt(square) + self.epsilon)
+        corrected = rate * math.sqrt(1.0 - self.beta2**self.steps) / (1.0 - self.beta1**self.steps)
+        averages = self._averages
+        adam(
+            gradient, averages["mean"], averages["square"], corrected, self.beta1, self.beta2, self.epsilon, self._move
+        )
+        return self._move
 
 
 class Sgd(Optimizer):

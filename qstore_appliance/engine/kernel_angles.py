@@ -29,7 +29,7 @@ def shared_angles(weights: Array, offsets: Array, places: Array, factors: Array,
         weights: The sources: weights, then values of expressions of them.
         offsets: [n_slots].
         places, factors: [n_terms, 2 or more] (slot, source) and [n_terms].
-        out: [n_slots], written.
+        out: [n_slots or more], written.
     """
     for slot in range(offsets.shape[0]):
         out[slot] = offsets[slot]
@@ -117,7 +117,7 @@ def quaternions(
     The product of rotations of every gate that has any.
 
     Args:
-        shared_cos, shared_sin: [n_slots], of half the shared angles.
+        shared_cos, shared_sin: [n_slots or more], of half the shared angles.
         cosines, sines: [n_sample_slots, WIDTH], of half the block's own.
         out: [4 n_gates, WIDTH], written: w, x, y, z of each gate.
     """

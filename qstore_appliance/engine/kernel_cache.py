@@ -16,16 +16,6 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-_SOURCES = (
-    "kernel_lanes.py",
-    "kernel_gates.py",
-    "kernel_angles.py",
-    "kernel_readout.py",
-    "kernel_sweeps.py",
-    "kernel_head.py",
-    "kernels.py",
-)
-
 
 def prepare_environment() -> Path:
     """
@@ -55,8 +45,8 @@ def cache_directory() -> Path:
     digest = hashlib.sha256(_processor().encode())
     for package in ("numba", "llvmlite", "numpy"):
         digest.update(_version(package).encode())
-    for name in _SOURCES:
-        digest.update(Path(__file__).with_name(name).read_bytes())
+    for source in sorted(Path(__file__).parent.glob("kernel*.py")):
+        digest.update(source.read_bytes())
     return root / "qstore" / f"kernels-{_version('qstore-appliance')}-{digest.hexdigest()[:12]}"
 
 

@@ -17,6 +17,7 @@ from qstore_appliance.engine.kernel_cache import lane_bits, prepare_environment
 prepare_environment()
 
 import numba  # noqa: E402
+import numpy  # noqa: E402
 from llvmlite import ir  # noqa: E402
 from numba import extending  # noqa: E402
 from numba.core import cgutils, types  # noqa: E402
@@ -29,7 +30,15 @@ _config: Any = numba.config
 njit: Any = numba.njit
 prange: Any = numba.prange
 set_threads: Any = numba.set_num_threads
+this_thread: Any = numba.get_thread_id
 most_threads: int = _config.NUMBA_NUM_THREADS
+
+
+@njit
+def signed(index: int) -> Any:
+    """The number of a parallel loop's turn: numba makes it unsigned, and mixed with others a floating number."""
+    return numpy.int64(index)
+
 
 LANE_BITS = lane_bits()
 WIDTH = 1 << LANE_BITS
@@ -146,6 +155,34 @@ def converted(typingctx: Any, lanes: Any, number: Any) -> Any:
         return change(arguments[0], vector)
 
     return wanted(lanes, number), codegen
+
+
+@_numba.intrinsic
+def power_of_two(typingctx: Any, lanes: Any) -> Any:
+    """2**n for whole numbers n from -1022 to 1023 in float64 lanes; where a lane is not a number, 1."""
+    name, bits = f"llvm.fptosi.sat.v{WIDTH}i64.v{WIDTH}f64", ir.VectorType(ir.IntType(64), WIDTH)
+
+    def constant(number: int) -> Any:
+        return ir.Constant(bits, [number] * WIDTH)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = arguments[0].type
+        convert = _tools.get_or_insert_function(builder.module, ir.FunctionType(bits, [vector]), name)
+        exponent = builder.add(builder.call(convert, arguments), constant(1023))
+        return builder.bitcast(builder.shl(exponent, constant(52)), vector)
+
+    return lanes(lanes), codegen
+
+
+@_numba.intrinsic
+def at_least(typingctx: Any, lanes: Any, floor: Any) -> Any:
+    """The larger of two in every lane; the first where that is not a number."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        smaller = builder.fcmp_ordered("<", arguments[0], arguments[1])
+        return builder.select(smaller, arguments[1], arguments[0])
+
+    return lanes(lanes, lanes), codegen
 
 
 @_numba.intrinsic

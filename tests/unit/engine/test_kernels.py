@@ -225,6 +225,17 @@ def test_the_environment_is_prepared_without_numba() -> None:
     assert run(script).strip() == "[]"
 
 
+def test_kernels_are_kept_in_the_cache_whoever_imports_them_first(tmp_path: Path) -> None:
+    """Without any preparation, importing the kernels decides where they are kept before numba reads its environment."""
+    script = """
+        from qstore_appliance.engine import kernel_cache, kernels
+        print(kernels.train.stats.cache_path.startswith(str(kernel_cache.cache_directory())))
+    """
+    environment = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": "", "NUMBA_THREADING_LAYER": ""}
+
+    assert run(script, **environment).strip() == "True"
+
+
 @pytest.mark.long
 def test_an_empty_cache_is_filled_and_used(tmp_path: Path) -> None:
     """The set-up command compiles into the cache; the second run takes what is there."""
