@@ -15,7 +15,8 @@ from weakref import WeakSet
 
 import msgspec
 
-from qstore_appliance.errors import BackendBadResponse, BackendCannot, ValidationFailed
+from qstore_appliance.engine import pieces
+from qstore_appliance.errors import BackendBadResponse, BackendCannot, ConfigurationInvalid, ValidationFailed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,11 +71,37 @@ class Prices(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How hard a backend may be driven."""
+    """
+    How hard a backend may be driven.
+
+    Attributes:
+        max_circuits_per_request: Samples that one call of `expectations` or `differentiate` is given.
+        max_concurrent_jobs: Jobs of the whole installation that run on it at once.
+        rate_limit_per_hour: Circuits of the whole installation in any hour; None without a bound.
+    """
 
     max_circuits_per_request: int = 1_000_000
     max_concurrent_jobs: int = 64
     rate_limit_per_hour: int | None = None
+
+    def tightened(self, options: Mapping[str, object]) -> Limits:
+        """
+        With what the operator wrote in `[backends.<name>]`; never looser than before.
+
+        Raises:
+            ConfigurationInvalid: Naming the key.
+        """
+        found: dict[str, int] = {}
+        for key in LIMIT_KEYS & options.keys():
+            value, own = options[key], getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000_000:
+                raise ConfigurationInvalid(f"{key}: expects a whole number from 1 to 1000000000, not {value!r}")
+            found[key] = value if own is None else min(own, value)
+        return msgspec.structs.replace(self, **found)
+
+
+LIMIT_KEYS: Final = frozenset(Limits.__struct_fields__)
+"""Options of `[backends.<name>]` that the door of the plugins takes for itself, see `discovery`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +203,7 @@ class Backend(ABC):
         """
         import numpy as np
 
-        expectations = self.expectations(execution)
+        expectations = pieces.expectations(self, execution)
         cotangents = checked_cotangents(pullback(expectations), expectations)
         program = execution.program
         n_slots = len(program.gradient_slots)
@@ -198,7 +225,7 @@ class Backend(ABC):
                 # The same draws for every slot would add their noise up instead of averaging it out.
                 seed=None if execution.seed is None else execution.seed + 1 + first,
             )
-            values = self.expectations(shifted).reshape(len(slots), 2, *expectations.shape)
+            values = pieces.expectations(self, shifted).reshape(len(slots), 2, *expectations.shape)
             slot_gradient[slots.start : slots.stop] = np.einsum(
                 "sbo,bo->sb", (values[:, 0] - values[:, 1]) / 2, cotangents
             )

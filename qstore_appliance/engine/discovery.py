@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from qstore_appliance.engine.backend import Backend, Capabilities, Limits, Prices
+from qstore_appliance.engine.backend import LIMIT_KEYS, Backend, Capabilities, Limits, Prices
 from qstore_appliance.errors import BackendUnavailable, NotFound, QStoreError
 
 GROUP: Final = "qstore.backends"
@@ -54,14 +54,19 @@ def load(name: str, options: Mapping[str, object]) -> Backend:
     """
     Import a plugin and make its backend.
 
+    The operator's limits among the options (`LIMIT_KEYS`) are kept from the plugin and tighten what it states.
+
     Raises:
         NotFound: No package offers a backend of this name.
         BackendUnavailable: With the reason: a missing dependency, an import error, an exit, wrong options.
     """
     entry = _entry(name)
-    backend = _guarded(name, lambda: _made(entry, options))
+    own = {key: value for key, value in options.items() if key not in LIMIT_KEYS}
+    backend = _guarded(name, lambda: _made(entry, own))
     if not isinstance(getattr(backend, "capabilities", None), Capabilities):
         raise BackendUnavailable(f"The backend {name} states no capabilities.")
+    if LIMIT_KEYS & options.keys():
+        backend.limits = _guarded(name, lambda: backend.limits.tightened(options))
     return backend
 
 

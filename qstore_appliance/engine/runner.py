@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore_appliance.engine import spsa
+from qstore_appliance.engine import pieces, spsa
 from qstore_appliance.engine.backend import Backend, Execution
 from qstore_appliance.engine.observables import Observable
 from qstore_appliance.engine.program import Program
@@ -52,16 +52,7 @@ class Runner:
 
     def expectations(self, weights: Floats, features: Floats, seed: int | None = None) -> Floats:
         """[n, n_observables], in as few calls as the backend's limits allow."""
-        size = max(1, min(_CHUNK, self.backend.limits.max_circuits_per_request))
-        if len(features) <= size:
-            return self.backend.expectations(self.execution(weights, features, seed))
-        parts = [
-            self.backend.expectations(
-                self.execution(weights, features[start : start + size], None if seed is None else seed + start)
-            )
-            for start in range(0, len(features), size)
-        ]
-        return np.concatenate(parts)
+        return pieces.expectations(self.backend, self.execution(weights, features, seed), _CHUNK, stride=1)
 
     @property
     def rule(self) -> str:
@@ -88,7 +79,17 @@ class Runner:
         if self.gradient == "parameter_shift":
             # The rule that every backend inherits, even where the backend has something faster of its own.
             return Backend.differentiate(self.backend, execution, pullback)
+        if self.too_many(execution.batch):
+            return pieces.differentiate(self.backend, execution, pullback)
         return self.backend.differentiate(execution, pullback)
+
+    def too_many(self, n: int) -> bool:
+        """
+        Whether a gradient of n samples is more than one call of the backend takes. The rule that every backend inherits
+        minds the limit itself.
+        """
+        inherited = type(self.backend).differentiate is Backend.differentiate
+        return n > pieces.most(self.backend) and not inherited
 
     def circuits(self, n: int, differentiate: bool) -> int:
         """Circuits that a call with n samples runs."""
@@ -96,6 +97,9 @@ class Runner:
             return 2 * n
         if differentiate and self.gradient == "parameter_shift":
             return n * (1 + 2 * len(self.program.gradient_slots))
+        if differentiate and self.too_many(n):
+            # In pieces the expectations are computed once more, before anything is differentiated.
+            return n + self.backend.circuits_for(n, True, self.program, self.shots)
         return self.backend.circuits_for(n, differentiate, self.program, self.shots)
 
     def seed(self, seed: int, purpose: str, *position: int) -> int | None:

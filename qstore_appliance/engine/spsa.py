@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qstore_appliance.engine import pieces
 from qstore_appliance.engine.backend import Backend, Execution, checked_cotangents
 from qstore_appliance.engine.descent import Optimizer
 
@@ -45,9 +46,9 @@ def differentiate(
     expectations are the mean of both sides, off by the square of the size.
     """
     offset = perturbation.size * perturbation.direction
-    ahead = backend.expectations(replace(execution, weights=execution.weights + offset))
+    ahead = pieces.expectations(backend, replace(execution, weights=execution.weights + offset))
     seed = None if execution.seed is None else execution.seed + 1
-    behind = backend.expectations(replace(execution, weights=execution.weights - offset, seed=seed))
+    behind = pieces.expectations(backend, replace(execution, weights=execution.weights - offset, seed=seed))
     middle = (ahead + behind) / 2.0
     cotangents = checked_cotangents(pullback(middle), middle)
     slope = float(np.vdot(cotangents, ahead - behind)) / (2.0 * perturbation.size)

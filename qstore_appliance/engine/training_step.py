@@ -45,7 +45,7 @@ class TrainingStep:
         Returns:
             What the batch costs, and the gradient by the circuit's weights.
         """
-        if self._shares is not None:
+        if self._shares is not None and not self._runner.too_many(execution.batch):
             found = self._runner.backend.cross_entropy(execution, y, head, self._shares)
             if found is not None:
                 return Batch(found.loss, found.hits, found.cotangents, found.head_gradient), found.gradient

@@ -116,7 +116,8 @@ class _Remote(Backend):
     def _run_all(self, rows: Sequence[Sequence[Mapping[str, Any]]], execution: Execution) -> list[wire.Distribution]:
         client, n_qubits = self._connection(), execution.program.n_qubits
         found: list[wire.Distribution] = []
-        for part in _parts(rows, n_qubits, execution.shots if self.kind == "hardware" else None):
+        shots = execution.shots if self.kind == "hardware" else None
+        for part in _parts(rows, n_qubits, shots, self.limits.max_circuits_per_request):
             payload = wire.payload(
                 part, n_qubits, self._target, execution.shots, self._noise_of(execution), self._settings
             )
@@ -304,11 +305,11 @@ class IonQHardware(_Remote):
 
 
 def _parts(
-    rows: Sequence[Sequence[Mapping[str, Any]]], n_qubits: int, shots: int | None
+    rows: Sequence[Sequence[Mapping[str, Any]]], n_qubits: int, shots: int | None, most: int = MAX_CIRCUITS
 ) -> Iterator[Sequence[Sequence[Mapping[str, Any]]]]:
     """Circuits in jobs that are neither too large to send nor, as far as can be known, to answer."""
     outcomes = min(2**n_qubits, shots or 2**n_qubits)
-    size = max(1, min(MAX_CIRCUITS, MAX_OUTCOMES // outcomes, MAX_GATES // max(1, max(map(len, rows)))))
+    size = max(1, min(most, MAX_OUTCOMES // outcomes, MAX_GATES // max(1, max(map(len, rows)))))
     for first in range(0, len(rows), size):
         yield rows[first : first + size]
 
