@@ -96,7 +96,7 @@ class Appliance:
         self.datasets = Datasets(database, blobs, self.calculator, clock, settings)
         self.idempotency = Idempotency(database, clock)
         self.costs = Costs(database, clock)
-        self.backends = Backends(self.probes, settings, clock, self.costs)
+        self.backends = Backends(database, self.probes, settings, clock, self.costs)
         self.runs = Runs(database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
         self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
         self.circuit_runs = CircuitRuns(database, self.backends, self.calculator, self.costs, clock, settings)

@@ -151,6 +151,20 @@ def _import(parser: Parser) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="where its four original idx files lie, gzipped or not")
 
 
+def _maintenance(parser: Parser) -> None:
+    _acting(parser)
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the backend; left out, shows the windows of all")
+    parser.add_argument("--start", metavar="TIME", help="RFC 3339, such as 2025-12-20T02:00:00Z (default: now)")
+    parser.add_argument("--end", metavar="TIME", help="the first moment after the window, RFC 3339")
+    parser.add_argument("--note", metavar="TEXT", help="what people read beside it")
+    parser.add_argument("--clear", action="store_true", help="end the present window and forget the future ones")
+
+
+def _prices(parser: Parser) -> None:
+    _acting(parser)
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the backend; left out, all")
+
+
 _ALL = (
     Verb(("serve",), "serve REST, WebSocket and dashboard until stopped", _serve, creates=True, alone=True),
     Verb(("demo",), "train a classifier on real images, live, and ask it", _demo, creates=True, alone=True),
@@ -170,7 +184,9 @@ _ALL = (
     Verb(("job", "watch"), "watch a job until it ends", _job),
     Verb(("job", "logs"), "print a job's log", _logs),
     Verb(("job", "cancel"), "cancel a job", _job),
-    Verb(("backend", "list"), "list the backends and what they can do", _acting),
+    Verb(("backend", "list"), "list the backends, what they can do and how they do", _acting),
+    Verb(("backend", "maintenance"), "set, clear or show a backend's maintenance windows", _maintenance),
+    Verb(("backend", "price"), "show what backends cost, in US dollars", _prices),
 )
 VERBS: dict[tuple[str, ...], Verb] = {verb.words: verb for verb in _ALL}
 FAMILIES = {

@@ -132,6 +132,15 @@ class Database:
         except Exception as error:
             raise translated(error) or error from error
 
+    async def one_at_a_time(self, subject: str) -> None:
+        """
+        Inside a transaction: nobody else gets past this with the same subject until the transaction is over.
+
+        For rules that count rows before they add one. SQLite has one writer, so nothing is to be done there.
+        """
+        if self.dialect == "postgres":
+            await self.connection.execute_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [subject])
+
 
 def _sqlite(file: Path) -> dict[str, Any]:
     try:

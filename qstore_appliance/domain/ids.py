@@ -13,7 +13,10 @@ import time
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 PREFIXES = frozenset(
-    ["user", "org", "session", "key", "circuit", "dataset", "job", "model", "deploy", "cost", "req", "stream", "setup"]
+    (
+        *("user", "org", "session", "key", "circuit", "dataset", "job", "model", "deploy", "cost", "req", "stream"),
+        *("setup", "window"),
+    )
 )
 _SHAPE = re.compile(r"[a-z]+_[0-9a-hjkmnp-tv-z]{26}")
 

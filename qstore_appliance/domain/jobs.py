@@ -126,7 +126,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Submitted(msgspec.Struct, frozen=True, kw_only=True):
-    """The 202 answer; `auto_backend` is what "auto" would have taken."""
+    """The 202 answer; `auto_backend` is what "auto" would have taken, `backend_reason` says why it is `backend`."""
 
     job_id: str
     status: Status
@@ -135,6 +135,7 @@ class Submitted(msgspec.Struct, frozen=True, kw_only=True):
     queue_position: int
     backend: str
     auto_backend: str
+    backend_reason: str
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -207,7 +207,7 @@ class CircuitJobs:
     async def _simulator(self) -> tuple[str, int, str | None]:
         """The fastest local simulator that works with its largest circuit; else the first, and why it does not."""
         refusal: str | None = None
-        for name in FASTEST:
+        for name in await self._backends.in_service(FASTEST):
             try:
                 found = await self._backends.description(name)
             except NotFound:
@@ -221,10 +221,10 @@ class CircuitJobs:
         return FASTEST[0], 0, refusal or "No local simulator has state vectors."
 
     async def _backend(self, caller: Caller, circuit: Circuit) -> str:
-        """The fastest local simulator that has state vectors and that the organization allows."""
+        """The fastest local simulator in service that has state vectors and that the organization allows."""
         organization = await settings_of(caller.organization_id)
         refusal: QStoreError | None = None
-        for name in FASTEST:
+        for name in await self._backends.in_service(FASTEST):
             try:
                 await self._backends.pick(organization, name, {}, circuit, None)
                 found = await self._backends.description(name)

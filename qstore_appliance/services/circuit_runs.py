@@ -111,16 +111,23 @@ class CircuitRuns:
         """The oldest job of the organization whose turn is longest ago."""
         now = self._clock.now()
         free = Q(status=CircuitJobStatus.READY) | Q(status=CircuitJobStatus.RUNNING, lease_until__lt=now)
+        free &= ~Q(backend__in=list(await self._backends.held()))
         organizations = await CircuitJobRow.filter(free).distinct().values_list("organization_id", flat=True)
         for organization in sorted((str(o) for o in organizations), key=lambda o: self._turns.get(o, 0)):
             wanted = CircuitJobRow.filter(free, organization_id=organization)
-            row = await wanted.order_by("id").first().only("id", "fence", "status")
+            row = (
+                await wanted.order_by("id").first().only("id", "fence", "status", "backend", "started_at", "created_at")
+            )
             if row is None:
                 continue
             async with self._database.transaction():
+                if await self._backends.hold(row.backend) is not None:
+                    continue
                 taken = await CircuitJobRow.filter(id=row.id, fence=row.fence, status=row.status).update(
                     status=CircuitJobStatus.RUNNING, fence=row.fence + 1, lease_until=now + LEASE, started_at=now
                 )
+                if taken and row.started_at is None:
+                    await self._backends.started(row.backend, (now - row.created_at).total_seconds())
             if taken:
                 self._turns[organization] = 1 + max(self._turns.values(), default=0)
                 return await CircuitJobRow.get_or_none(id=row.id)
@@ -130,6 +137,7 @@ class CircuitRuns:
         drawn = row.shots if row.target != SIMULATOR else None
         # The same job draws the same outcomes, however often it has to be run.
         seed = int(row.id.replace("-", ""), 16)
+        began = asyncio.get_running_loop().time()
         try:
             content: bytes = await self._calculator.call(
                 FUNCTION,
@@ -160,12 +168,22 @@ class CircuitRuns:
             shots=shots,
             job_id=row.id,
         )
-        await self._end(row, event, status=CircuitJobStatus.COMPLETED, results=content, cost=cost)
+        seconds = asyncio.get_running_loop().time() - began
+        await self._end(row, event, seconds, status=CircuitJobStatus.COMPLETED, results=content, cost=cost)
 
-    async def _end(self, row: CircuitJobRow, event: CostEvent | None = None, **changes: object) -> None:
-        """Save the end, unless the job was canceled, deleted or taken by another server meanwhile."""
+    async def _end(
+        self, row: CircuitJobRow, event: CostEvent | None = None, seconds: float = 0.0, **changes: object
+    ) -> None:
+        """
+        Save the end, unless the job was canceled, deleted or taken by another server meanwhile.
+
+        Args:
+            event: The charge for what ran; None where it failed.
+            seconds: That it took.
+        """
         async with self._database.transaction():
             mine = CircuitJobRow.filter(id=row.id, fence=row.fence, status=CircuitJobStatus.RUNNING)
             saved = await mine.update(**changes, lease_until=None, completed_at=self._clock.now())
             if saved and event is not None:
                 await self._costs.record(event)
+                await self._backends.ran(row.backend, row.n_circuits, seconds)

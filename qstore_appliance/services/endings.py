@@ -193,6 +193,7 @@ class Endings:
             row.model_id = model_id
             events = await self._end(row, Status.COMPLETED, None, [Line(_said(model_id, trained.metrics))])
             await JobRow.filter(id=row.id).update(checkpoint=None)
+            await self._backends.ran(row.backend, trained.circuits)
             checkpoint: str | None = row.checkpoint
         return events, model_id, checkpoint
 

@@ -102,7 +102,12 @@ class Jobs:
             config=accepted.config,
             backend=accepted.backend,
             progress=msgspec.to_builtins(Progress(total_epochs=draft.config.epochs)),
-            receipt={"estimate": msgspec.to_builtins(accepted.estimate), "auto_backend": accepted.auto_backend},
+            receipt={
+                "estimate": msgspec.to_builtins(accepted.estimate),
+                "backend": accepted.backend,
+                "auto_backend": accepted.auto_backend,
+                "backend_reason": accepted.backend_reason,
+            },
             estimated_cost=int(accepted.cost.expected),
             budget_limit=None if draft.budget_limit is None else micros(draft.budget_limit),
             project=draft.project,
@@ -135,6 +140,7 @@ class Jobs:
             queue_position=len(ahead) + 1,
             backend=row.backend,
             auto_backend=accepted.auto_backend,
+            backend_reason=accepted.backend_reason,
         )
 
     async def estimate(self, caller: Caller, draft: JobDraft) -> dict[str, Any]:
@@ -150,6 +156,8 @@ class Jobs:
             "memory_bytes": msgspec.to_builtins(accepted.estimate.memory_bytes),
             "cost": {name: int(amount) for name, amount in msgspec.to_builtins(accepted.cost).items()},
             "backend": accepted.backend,
+            "auto_backend": accepted.auto_backend,
+            "backend_reason": accepted.backend_reason,
         }
 
     # Reading -----------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: Free predictions are metered together, one row for so many seconds; those that cost are saved before they are answered.
+#: Free predictions are metered together, one row for so many seconds; those that cost, or count against a limit by the
+#: hour, are saved before they are answered.
 METER_SECONDS = 5.0
 
 
@@ -42,7 +43,7 @@ class Predictions:
         self._backends = backends
         self._costs = costs
         self._settings = settings
-        self._metered: dict[_Meter, tuple[int, int]] = {}
+        self._metered: dict[_Meter, tuple[int, int, float]] = {}
         self._saving: asyncio.Task[None] | None = None
 
     async def answer(
@@ -51,10 +52,12 @@ class Predictions:
         """
         Raises:
             ValidationFailed: Naming `inputs[i]`, or too many of them.
+            RateLimited: The circuits of the hour of its backend are used up.
             BackendCannot, BackendUnavailable, NoCapacity, DeadlineExceeded: It cannot be answered now.
         """
         self._check(draft, int(model.inputs.get("n_features") or 0))
         options = draft.options
+        await self._backends.require_circuits(options.backend or deployment.backend)
         began = asyncio.get_running_loop().time()
         found = await self._replicas.predict(
             deployment.id,
@@ -68,11 +71,12 @@ class Predictions:
         circuits, shots = int(found["circuits"]), int(found["shots"])
         cost = self._backends.price(backend, circuits, shots)
         meter = _Meter(caller.organization_id, caller.user_id, model.id, backend)
-        if cost:
+        if cost or self._backends.limits(backend).rate_limit_per_hour is not None:
             async with self._database.transaction():
                 await self._charge(meter, circuits, shots, cost)
+                await self._backends.ran(backend, circuits, float(found["duration_ms"]) / 1e3)
         else:
-            self._count(meter, circuits, shots)
+            self._count(meter, circuits, shots, float(found["duration_ms"]) / 1e3)
         return Prediction(
             predictions=_answers(found),
             inference_time_ms=round(milliseconds, 3),
@@ -98,9 +102,9 @@ class Predictions:
         if wrong:
             raise ValidationFailed.of(wrong[:20])
 
-    def _count(self, meter: _Meter, circuits: int, shots: int) -> None:
-        before = self._metered.get(meter, (0, 0))
-        self._metered[meter] = (before[0] + circuits, before[1] + shots)
+    def _count(self, meter: _Meter, circuits: int, shots: int, seconds: float) -> None:
+        before = self._metered.get(meter, (0, 0, 0.0))
+        self._metered[meter] = (before[0] + circuits, before[1] + shots, before[2] + seconds)
         if self._saving is None or self._saving.done():
             self._saving = asyncio.create_task(self._save_later(), name="predictions.meter")
 
@@ -114,12 +118,14 @@ class Predictions:
             return
         try:
             async with self._database.transaction():
-                for meter, (circuits, shots) in metered.items():
+                for meter, (circuits, shots, _) in metered.items():
                     await self._charge(meter, circuits, shots, 0)
+                for meter, (circuits, _, seconds) in metered.items():
+                    await self._backends.ran(meter.backend, circuits, seconds)
         except QStoreError as error:
             log.warning("predictions.not_metered", error=error.message)
-            for meter, (circuits, shots) in metered.items():
-                self._count(meter, circuits, shots)
+            for meter, (circuits, shots, seconds) in metered.items():
+                self._count(meter, circuits, shots, seconds)
 
     async def _charge(self, meter: _Meter, circuits: int, shots: int, amount: int) -> None:
         await self._costs.record(

@@ -13,7 +13,9 @@ from typing import Any
 
 import msgspec
 import structlog
+from tortoise.expressions import Q
 from tortoise.functions import Count
+from tortoise.queryset import QuerySet
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import OrganizationRow
@@ -23,6 +25,7 @@ from qstore_appliance.domain.jobs import Lease, Priority, Progress, Resources, S
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
 from qstore_appliance.engine.plan import EpochReport, Plan
 from qstore_appliance.errors import ArtifactCorrupt, BudgetExceeded, NotFound, QStoreError
+from qstore_appliance.services.admission import BEGINNINGS
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
@@ -64,7 +67,7 @@ class Runs(Endings):
             owner: Who takes it: `<data directory>:<host>:<process>`.
 
         Returns: None where there is nothing to do: the job has ended, somebody else has it, its organization runs as many
-            as it may, or its plan turned out to be impossible (then it has failed).
+            as it may, its backend takes no further job now, or its plan turned out to be impossible (then it has failed).
         """
         async with self._database.transaction():
             row = await JobRow.get_or_none(id=job_id)
@@ -75,10 +78,12 @@ class Runs(Endings):
                 events = await self._end(row, Status.CANCELLED, None, [Line("Cancelled before it went on.")])
                 lease = None
             else:
-                full = await self._full(row.organization_id) if row.status == Status.QUEUED else None
-                if full is not None:
-                    if full != row.reason:
-                        await JobRow.filter(id=job_id, fence=row.fence).update(reason=full, updated_at=now)
+                waits = await self._full(row.organization_id) if row.status == Status.QUEUED else None
+                waits = waits or await self._backends.hold(row.backend)
+                if waits is not None:
+                    # One whose worker is gone is put back in line by the reaper, and says so.
+                    if waits != row.reason and row.status == Status.QUEUED:
+                        await JobRow.filter(id=job_id, fence=row.fence).update(reason=waits, updated_at=now)
                     return None
                 lease = Lease(job_id=row.id, organization_id=row.organization_id, fence=row.fence + 1)
                 taken = await JobRow.filter(id=job_id, fence=row.fence, status=row.status).update(
@@ -93,6 +98,7 @@ class Runs(Endings):
                 )
                 if not taken:
                     return None
+                first = row.started_at is None
                 row = await JobRow.get(id=job_id)
                 line = f"Started on {row.backend}."
                 if row.checkpoint_epoch:
@@ -100,6 +106,8 @@ class Runs(Endings):
                 events = await self._journal.record(
                     row.organization_id, row.id, [Line(line), self._journal.progress(row)]
                 )
+                if first:
+                    await self._backends.started(row.backend, (now - row.created_at).total_seconds())
         await self._journal.publish(events)
         if lease is None:
             return None
@@ -127,8 +135,11 @@ class Runs(Endings):
         """
         Save epochs that have come since the last time, with the checkpoint of the latest.
 
+        A backend with a limit by the hour is left alone between two epochs: once the hour's circuits are used up the job
+        waits in line again, with its checkpoint.
+
         Raises:
-            LeaseLost: The job is another worker's by now.
+            LeaseLost: The job is another worker's by now, or waits in line again.
             BudgetExceeded: What has run costs more than the job's budget; it was saved, the job shall end.
         """
         latest = reports[-1]
@@ -165,11 +176,18 @@ class Runs(Endings):
             )
             entries = [entry for report in reports for entry in self._told(row, report)]
             events = await self._journal.record(lease.organization_id, lease.job_id, entries)
+            await self._backends.ran(
+                row.backend, sum(report.circuits for report in reports), sum(report.seconds for report in reports)
+            )
         await self._journal.publish(events)
         if old is not None and old != digest:
             await self._free(old)
         if row.budget_limit is not None and cost > row.budget_limit:
             raise BudgetExceeded("What has run so far costs more than the job's budget_limit.")
+        used_up = await self._backends.used_up(row.backend) if latest.epoch < latest.total_epochs else None
+        if used_up is not None:
+            await self.release(lease, used_up)
+            raise LeaseLost
 
     # The reaper --------------------------------------------------------------------------------------------------
 
@@ -208,7 +226,10 @@ class Runs(Endings):
             except LeaseLost:
                 continue
         # Waking those that may not run would only send them back, again and again.
+        held = await self._backends.held()
+        await self._tell_why(held)
         queued = JobRow.filter(status=Status.QUEUED).exclude(organization_id__in=await self._full_organizations())
+        queued = queued.exclude(backend__in=list(held))
         woken: list[tuple[str, int]] = []
         for priority in sorted(Priority, key=lambda one: -one.rank):
             inline = queued.filter(priority=priority).order_by("created_at", "id").limit(MAX_WOKEN)
@@ -229,6 +250,21 @@ class Runs(Endings):
         if running < allowed:
             return None
         return f"Waits for another job of the organization: {running} of {allowed} run."
+
+    async def _tell_why(self, held: Mapping[str, str]) -> None:
+        """Jobs that a backend keeps waiting say so; those that it keeps waiting no more do not."""
+        queued = JobRow.filter(status=Status.QUEUED)
+        stale: list[tuple[QuerySet[JobRow], str | None]] = [
+            (queued.filter(backend=name).filter(Q(reason__isnull=True) | ~Q(reason=reason)), reason)
+            for name, reason in held.items()
+        ]
+        freed = Q(*(Q(reason__startswith=words) for words in BEGINNINGS), join_type=Q.OR)
+        stale.append((queued.exclude(backend__in=list(held)).filter(freed), None))
+        for rows, reason in stale:
+            # On SQLite a transaction makes everybody wait, and mostly there is nothing to write.
+            if await rows.exists():
+                async with self._database.transaction():
+                    await rows.update(reason=reason, updated_at=self._clock.now())
 
     async def _full_organizations(self) -> list[str]:
         """Organizations that run as many jobs as they may."""

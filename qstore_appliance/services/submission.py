@@ -60,6 +60,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, Any]
     backend: str
     auto_backend: str
+    backend_reason: str
     estimate: Estimate
     cost: Interval
     organization: OrganizationSettings
@@ -102,9 +103,15 @@ class Submission:
         config["seed"] = draft.config.seed if draft.config.seed is not None else secrets.randbelow(2**53)
 
         organization = await settings_of(caller.organization_id)
-        backend, auto = await self._backends.pick(
-            organization, draft.config.backend, caller.preferences, circuit, draft.config.shots
+        choice = await self._backends.choose(
+            organization,
+            draft.config.backend,
+            caller.preferences,
+            circuit,
+            draft.config.shots,
+            draft.config.hardware_config.gpus,
         )
+        backend = choice.backend
         found = await self._backends.description(backend)
         if found.capabilities is None:
             raise BackendCannot(f"{backend} states no capabilities.")
@@ -130,7 +137,8 @@ class Submission:
             circuit={"name": row.name, "version": row.version, **definition},
             config=config,
             backend=backend,
-            auto_backend=auto,
+            auto_backend=choice.auto,
+            backend_reason=choice.reason,
             estimate=taken,
             cost=Interval(
                 *(

@@ -176,9 +176,10 @@ def template() -> str:
             lines += [f"# {f.metadata['help']}", f"# {f.name} = {_toml(f.default)}"]
     lines += [
         "",
-        "# Options of one backend plugin, for example its prices in US dollars:",
+        "# Options of one backend plugin, for example its prices in US dollars and its limits:",
         "# [backends.native]",
         "# per_circuit = 0.0",
+        "# max_concurrent_jobs = 2",
         "",
         "# Digests of the original idx files, where yours differ from the published ones:",
         "# [dataset_digests.mnist]",

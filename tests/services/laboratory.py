@@ -111,7 +111,7 @@ class Laboratory:
         self.circuits = Circuits(database, clock)
         self.datasets = Datasets(database, self.blobs, calculator, clock, settings)
         self.costs = Costs(database, clock)
-        self.backends = Backends(calculator, settings, clock, self.costs)
+        self.backends = Backends(database, calculator, settings, clock, self.costs)
         self.runs = Runs(database, self.blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
         self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
         self.models = Models(database, self.blobs, self.replicas, self.backends, self.costs, clock, settings)

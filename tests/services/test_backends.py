@@ -60,7 +60,7 @@ def described(name: str, kind: str = "simulator", **changes: Any) -> Description
         "adjoint": True,
         "statevector": True,
     }
-    beside = {key: changes.pop(key) for key in ("available", "reason", "prices") if key in changes}
+    beside = {key: changes.pop(key) for key in ("available", "reason", "prices", "limits") if key in changes}
     values: dict[str, Any] = {"available": True, **beside}
     return Description(name=name, kind=kind, provider="lab", capabilities=Capabilities(**{**can, **changes}), **values)
 
@@ -72,7 +72,7 @@ def build(database: Database, settings: Settings, clock: SteppingClock, monkeypa
     def make(options: dict[str, dict[str, object]] | None = None, **plugins: Description | Exception) -> Backends:
         monkeypatch.setattr(discovery, "names", lambda: sorted(plugins))
         configured = Settings(data_dir=settings.data_dir, database=settings.database, backends=options or {})
-        backends = Backends(Plugins(**plugins), configured, clock, Costs(database, clock))
+        backends = Backends(database, Plugins(**plugins), configured, clock, Costs(database, clock))
         backends.calculator_for_test = backends._calculator  # type: ignore[attr-defined]
         return backends
 
@@ -210,6 +210,33 @@ async def test_price_that_makes_no_sense(build: Any) -> None:
     """A price that is no amount of dollars is refused at the start, with its key."""
     with pytest.raises(ConfigurationInvalid, match=r"backends\.native\.per_shot"):
         build({"native": {"per_shot": "much"}}, native=described("native"))
+
+
+async def test_prices_and_where_they_come_from(build: Any) -> None:
+    """Each price is listed with its origin; of a plugin that did not load only what the operator wrote is known."""
+    backends = build(
+        {"qsim": {"per_circuit": 0.001}, "broken": {"per_shot": 0.5}},
+        qsim=described("qsim", prices=Prices(per_circuit=5, per_shot=7)),
+        broken=WorkerCrash("It crashed."),
+    )
+
+    (qsim,) = await backends.price_list(make_caller(), "qsim")
+    everything = await backends.price_list(make_caller())
+
+    assert (qsim.per_circuit, qsim.per_shot, qsim.minimum_charge) == (1_000, 7, 0)
+    assert qsim.origins == {"per_circuit": "qstore.toml", "per_shot": "plugin", "minimum_charge": "plugin"}
+    broken = next(one for one in everything if one.name == "broken")
+    assert (broken.per_circuit, broken.per_shot, broken.origins) == (None, 500_000, {"per_shot": "qstore.toml"})
+    with pytest.raises(NotFound):
+        await backends.price_list(make_caller(), "abacus")
+    await backends.close()
+
+
+@pytest.mark.parametrize("key", ["max_concurrent_jobs", "max_circuits_per_request", "rate_limit_per_hour"])
+async def test_limit_that_makes_no_sense(build: Any, key: str) -> None:
+    """A limit that is no whole number is refused at the start, with its key."""
+    with pytest.raises(ConfigurationInvalid, match=rf"backends\.native\.{key}"):
+        build({"native": {key: 0}}, native=described("native"))
 
 
 async def test_one_backend_by_its_id(build: Any) -> None:

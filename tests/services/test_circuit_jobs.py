@@ -70,7 +70,7 @@ class Lab:
             backends={"native": {"per_circuit": 0.01, "per_shot": 0.0001}},
         )
         costs = Costs(database, clock)
-        self.backends = Backends(Plugins(native=described("native")), configured, clock, costs)
+        self.backends = Backends(database, Plugins(native=described("native")), configured, clock, costs)
         self._runs = (database, self.backends, self.simulator, costs, clock, configured)
         self.runs = CircuitRuns(*self._runs)
         self.jobs = CircuitJobs(database, self.backends, self.runs, clock, configured)

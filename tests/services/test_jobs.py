@@ -434,7 +434,7 @@ async def test_estimate_promises_nothing(laboratory: Laboratory) -> None:
 
     found = await laboratory.jobs.estimate(caller, await laboratory.draft(caller))
 
-    assert {"time_seconds", "memory_bytes", "cost", "backend"} == set(found)
+    assert {"time_seconds", "memory_bytes", "cost", "backend", "auto_backend", "backend_reason"} == set(found)
     assert found["time_seconds"]["low"] <= found["time_seconds"]["expected"] <= found["time_seconds"]["high"]
     assert found["cost"]["expected"] == 0
     assert await JobRow.all().count() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,16 +12,18 @@ from sanic.response import HTTPResponse
 from qstore_appliance.api.envelope import listing, success
 from qstore_appliance.api.inputs import one, page
 from qstore_appliance.api.registry import Query, Routes
-from qstore_appliance.domain.backends import BackendRecord
+from qstore_appliance.domain.backends import BackendRecord, BackendStatus
 from qstore_appliance.domain.costs import dollars
 from qstore_appliance.domain.listing import Listed
 from qstore_appliance.errors import ValidationFailed
 
 routes = Routes("backends")
 
-STATUSES = ("available", "unavailable", "starting")
+STATUSES = tuple(BackendStatus)
 STATUS = Query(
-    name="status", description="Only backends in this state.", schema={"type": "string", "enum": list(STATUSES)}
+    name="status",
+    description="Only backends in this state.",
+    schema={"type": "string", "enum": [status.value for status in STATUSES]},
 )
 
 
@@ -34,9 +37,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """None where nothing has been measured yet."""
+    """
+    Over the last 30 days, by everybody on this installation; None where nothing has been measured yet.
+
+    `avg_latency_ms` is the mean wall time of one circuit, `throughput_circuits_per_sec` counts while circuits run, and
+    `availability` is the share of probes that found the backend working.
+    """
 
     avg_latency_ms: float | None
+    throughput_circuits_per_sec: float | None
     queue_depth: int
     availability: float | None
 
@@ -49,8 +58,15 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     minimum_charge: float
 
 
+class WindowAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The present maintenance window, or the next one."""
+
+    start: datetime
+    end: datetime
+
+
 class BackendAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The specification's row and entity in one; `reason` says why it is not available."""
+    """The specification's row and entity in one; `reason` says why its status is not `available`."""
 
     id: str
     name: str
@@ -65,9 +81,12 @@ class BackendAnswer(msgspec.Struct, frozen=True, kw_only=True):
     performance: Performance
     cost: Cost
     limits: dict[str, Any]
+    maintenance_window: WindowAnswer | None
 
 
 class QueueAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`avg_wait_time_sec` is from submit to start, over the last 30 days."""
+
     depth: int
     avg_wait_time_sec: float | None
 
@@ -75,10 +94,11 @@ class QueueAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class TodayAnswer(msgspec.Struct, frozen=True, kw_only=True):
     circuits_today: int
     avg_latency_ms: float | None
+    throughput_circuits_per_sec: float | None
 
 
 class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`circuits_today` counts those of your organization."""
+    """`circuits_today` counts those of your organization; the rest is the whole installation's."""
 
     id: str
     status: str
@@ -86,7 +106,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     uptime: float | None
     queue: QueueAnswer
     performance: TodayAnswer
-    maintenance_window: dict[str, Any] | None
+    maintenance_window: WindowAnswer | None
 
 
 def shown(backend: BackendRecord) -> BackendAnswer:
@@ -115,11 +135,20 @@ def shown(backend: BackendRecord) -> BackendAnswer:
             supports_exact=bool(can.get("exact", False)),
         ),
         performance=Performance(
-            avg_latency_ms=backend.avg_latency_ms, queue_depth=backend.queue_depth, availability=backend.uptime
+            avg_latency_ms=backend.avg_latency_ms,
+            throughput_circuits_per_sec=backend.throughput,
+            queue_depth=backend.queue_depth,
+            availability=backend.uptime,
         ),
         cost=cost,
         limits=backend.limits,
+        maintenance_window=_window(backend),
     )
+
+
+def _window(backend: BackendRecord) -> WindowAnswer | None:
+    window = backend.window
+    return None if window is None else WindowAnswer(start=window.start, end=window.end)
 
 
 @routes.get("/v1/backends", "backends:read", answer=BackendAnswer, paged=True, query=(STATUS,))
@@ -151,8 +180,12 @@ async def status(request: Request, id: str) -> HTTPResponse:
         status=backend.status,
         reason=backend.reason,
         uptime=backend.uptime,
-        queue=QueueAnswer(depth=backend.queue_depth, avg_wait_time_sec=None),
-        performance=TodayAnswer(circuits_today=backend.circuits_today, avg_latency_ms=backend.avg_latency_ms),
-        maintenance_window=None,
+        queue=QueueAnswer(depth=backend.queue_depth, avg_wait_time_sec=backend.avg_wait_seconds),
+        performance=TodayAnswer(
+            circuits_today=backend.circuits_today,
+            avg_latency_ms=backend.avg_latency_ms,
+            throughput_circuits_per_sec=backend.throughput,
+        ),
+        maintenance_window=_window(backend),
     )
     return success(request, answer)

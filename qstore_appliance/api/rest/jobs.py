@@ -22,7 +22,10 @@ STATUS = Query(name="status", description="Only jobs in one of these states, sep
 
 
 class SubmittedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`auto_backend` is what `"backend": "auto"` would have taken. Money in US dollars."""
+    """
+    `auto_backend` is what `"backend": "auto"` would have taken; `backend_reason` says in one sentence why the job runs on
+    `backend`. Money in US dollars.
+    """
 
     job_id: str
     status: Status
@@ -31,6 +34,7 @@ class SubmittedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     queue_position: int
     backend: str
     auto_backend: str
+    backend_reason: str
 
 
 class ProgressAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +146,7 @@ async def submit(request: Request) -> HTTPResponse:
         queue_position=submitted.queue_position,
         backend=submitted.backend,
         auto_backend=submitted.auto_backend,
+        backend_reason=submitted.backend_reason,
     )
     response = success(request, answer, 202)
     response.headers["Location"] = f"/v1/jobs/{submitted.job_id}"
@@ -182,12 +187,14 @@ class IntervalAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EstimateAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job would take on this machine; `cost` in US dollars."""
+    """What a job would take on this machine, and why it would be this backend; `cost` in US dollars."""
 
     time_seconds: IntervalAnswer
     memory_bytes: IntervalAnswer
     cost: IntervalAnswer
     backend: str
+    auto_backend: str
+    backend_reason: str
 
 
 @routes.post("/v1/jobs/estimate", "jobs:submit", body=JobDraft, answer=EstimateAnswer)

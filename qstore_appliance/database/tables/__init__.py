@@ -6,5 +6,8 @@ One file per noun; each row turns into a domain value with `to_domain()`.
 
 MODULES = [
     f"qstore_appliance.database.tables.{noun}"
-    for noun in ("accounts", "circuits", "circuit_jobs", "datasets", "jobs", "models", "costs", "blobs", "idempotency")
+    for noun in (
+        *("accounts", "backends", "circuits", "circuit_jobs", "datasets", "jobs", "models", "costs", "blobs"),
+        "idempotency",
+    )
 ]

@@ -1,0 +1,231 @@
+"""Which backend a job gets: the one that it names, the user's, or the fastest that can take it; and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from qstore_appliance.domain.accounts import OrganizationSettings
+from qstore_appliance.domain.backends import BackendStatus, Choice, Window, spoken
+from qstore_appliance.engine import machine_speed
+from qstore_appliance.engine.circuit import Circuit
+from qstore_appliance.engine.discovery import Description
+from qstore_appliance.errors import BackendCannot, BackendUnavailable, Forbidden, QStoreError
+from qstore_appliance.services.probes import Probes
+
+AUTO = "auto"
+#: Backends that were passed over and are told of by name, and letters of what is told of each.
+MAX_TOLD = 3
+MAX_WHY = 160
+
+
+class Choices(Probes):
+    """What `Backends` does when a job comes."""
+
+    async def pick(
+        self,
+        organization: OrganizationSettings,
+        wanted: str | None,
+        preferences: Mapping[str, Any],
+        circuit: Circuit,
+        shots: int | None,
+    ) -> tuple[str, str]:
+        """The backend to use, and what "auto" would have taken: `choose` for whom the reason is no matter."""
+        found = await self.choose(organization, wanted, preferences, circuit, shots)
+        return found.backend, found.auto
+
+    async def choose(
+        self,
+        organization: OrganizationSettings,
+        wanted: str | None,
+        preferences: Mapping[str, Any],
+        circuit: Circuit,
+        shots: int | None,
+        gpus: int = 0,
+    ) -> Choice:
+        """
+        The backend to use, what "auto" would have taken, and why.
+
+        A named backend is used or refused, never replaced; in maintenance it is accepted, and the job waits. A preference
+        is tried first and passed over where it cannot.
+
+        Args:
+            gpus: More than 0 lets "auto" prefer a backend with a graphics card.
+
+        Raises:
+            NotFound: No backend has the wanted name.
+            Forbidden: The organization does not allow it.
+            BackendUnavailable: It does not work on this machine; the reason is the plugin's.
+            BackendCannot: It cannot run this circuit, or for "auto" none can.
+        """
+        job = _Asked(organization, circuit, shots, gpus, await self._maintenance.next_of_all())
+        if wanted is not None and wanted != AUTO:
+            await self._check(wanted, job)
+            try:
+                auto, _ = await self._fastest(job)
+            except QStoreError:
+                auto = wanted
+            return Choice(backend=wanted, auto=auto, reason=self._why_named(f"The job names {wanted}", wanted, job))
+        preferred = preferences.get("default_backend")
+        passed: list[tuple[str, str]] = []
+        if wanted is None and isinstance(preferred, str) and preferred in self._names:
+            try:
+                await self._check(preferred, job)
+            except QStoreError as error:
+                passed.append((f"{preferred}, the user's default backend", error.message))
+            else:
+                auto, _ = await self._fastest(job)
+                reason = self._why_named(f"{preferred} is the user's default backend", preferred, job)
+                return Choice(backend=preferred, auto=auto, reason=reason)
+        auto, reason = await self._fastest(job, passed)
+        return Choice(backend=auto, auto=auto, reason=reason)
+
+    async def in_service(self, names: tuple[str, ...]) -> list[str]:
+        """These names, those that are in maintenance or degraded behind the others."""
+        windows, now = await self._maintenance.next_of_all(), self._clock.now()
+        return sorted(names, key=lambda name: self._out_of_service(name, windows.get(name), now) is not None)
+
+    # Inside ------------------------------------------------------------------------------------------------------
+
+    async def _fastest(self, job: _Asked, passed: list[tuple[str, str]] | None = None) -> tuple[str, str]:
+        """What "auto" takes, and the sentence that says why. Args: passed: What was passed over before, and why."""
+        passed = list(passed or ())
+        known = len(passed)
+        for name in await self._order(job):
+            try:
+                found = await self._check(name, job)
+            except QStoreError as error:
+                passed.append((name, error.message))
+                continue
+            can = found.capabilities
+            # A circuit leaves this machine only when somebody says so.
+            if found.kind != "simulator" or can is None or can.remote:
+                continue
+            out = self._out_of_service(name, job.windows.get(name), self._clock.now())
+            if out is not None:
+                passed.append((name, out))
+                continue
+            return name, self._why_auto(name, found, job, passed)
+        refusals = [f"{name}: {why}" for name, why in passed[known:]]
+        raise BackendCannot("No simulator can run this. " + " ".join(refusals), details={"reasons": refusals})
+
+    async def _order(self, job: _Asked) -> list[str]:
+        names = machine_speed.auto_order(job.circuit.n_qubits, self._names)
+        if not job.gpus:
+            return names
+        await self._all_settled()
+        return sorted(names, key=lambda name: not _has_gpu(self._described.get(name)))
+
+    async def _check(self, name: str, job: _Asked) -> Description:
+        organization = job.organization
+        allowed = organization.allowed_backends
+        if name in self._names and allowed is not None and name not in allowed:
+            raise Forbidden(f"Your organization does not allow the backend {name}.", details={"backend": name})
+        found = await self._settled(name)
+        window = job.windows.get(name)
+        # That it does not answer while somebody works on it is planned: the job waits for the end of that.
+        planned = window is not None and window.covers(self._clock.now())
+        if found.capabilities is None or not (found.available or planned):
+            raise BackendUnavailable(f"The backend {name} is not available: {found.reason}")
+        if found.kind == "hardware" and not organization.enable_hardware:
+            raise Forbidden(f"Your organization has not enabled hardware, which {name} is.", details={"backend": name})
+        _check_fit(found, job.circuit, job.shots)
+        return found
+
+    def _out_of_service(self, name: str, window: Window | None, now: datetime) -> str | None:
+        """Why "auto" leaves a backend alone that would work."""
+        if window is not None and window.covers(now):
+            return f"It is in maintenance until {spoken(window.end)}."
+        if name in self._degraded:
+            return f"It is degraded: {self._degraded[name]}"
+        return None
+
+    def _state(self, name: str, window: Window | None, now: datetime) -> tuple[BackendStatus, str | None]:
+        """Its status, and why it is not available."""
+        found = self._described.get(name)
+        if window is not None and window.covers(now):
+            note = "" if window.note is None else f" {window.note}"
+            return BackendStatus.MAINTENANCE, f"In maintenance until {spoken(window.end)}.{note}"
+        if found is None:
+            return BackendStatus.STARTING, "It is being probed."
+        if not found.available:
+            return BackendStatus.UNAVAILABLE, found.reason
+        if name in self._degraded:
+            return BackendStatus.DEGRADED, self._degraded[name]
+        return BackendStatus.AVAILABLE, None
+
+    def _why_named(self, because: str, name: str, job: _Asked) -> str:
+        window = job.windows.get(name)
+        if window is not None and window.covers(self._clock.now()):
+            return f"{because}; it waits for the maintenance there to end at {spoken(window.end)}."
+        if name in self._degraded:
+            return f"{because}, which is degraded: {_within(self._degraded[name])}."
+        return f"{because}."
+
+    def _why_auto(self, name: str, found: Description, job: _Asked, passed: list[tuple[str, str]]) -> str:
+        measured = machine_speed.load()
+        size = f"{job.circuit.n_qubits} qubit{'' if job.circuit.n_qubits == 1 else 's'}"
+        if measured is not None and name in measured.speeds:
+            said = f"{name} is the fastest that was measured on this machine for {size}"
+        elif measured is not None and measured.speeds:
+            said = f"{name} is the first that can run it, none of those that were measured on this machine can"
+        else:
+            said = f"{name} is the first that can run it; speeds have not been measured on this machine yet"
+        if job.gpus and _has_gpu(found):
+            said = f"{name} has the GPU that the job asks for"
+        elif job.gpus:
+            said += "; the job asks for a GPU, and no simulator here that can run it has one"
+        if passed:
+            told = [f"{one} ({_within(why)})" for one, why in passed[:MAX_TOLD]]
+            more = f" and {len(passed) - MAX_TOLD} more" if len(passed) > MAX_TOLD else ""
+            said = f"Of those that can take it now, {said}; passed over {', '.join(told)}{more}"
+        return f"{said}."
+
+
+class _Asked:
+    """What a job asks of a backend, and the maintenance windows at that moment."""
+
+    def __init__(
+        self,
+        organization: OrganizationSettings,
+        circuit: Circuit,
+        shots: int | None,
+        gpus: int,
+        windows: Mapping[str, Window],
+    ) -> None:
+        self.organization = organization
+        self.circuit = circuit
+        self.shots = shots
+        self.gpus = gpus
+        self.windows = windows
+
+
+def _has_gpu(found: Description | None) -> bool:
+    return found is not None and found.capabilities is not None and found.capabilities.gpu
+
+
+def _within(sentence: str) -> str:
+    """A sentence as a part of another one."""
+    text = " ".join(sentence.split()).rstrip(".")
+    text = text[:MAX_WHY] + "…" if len(text) > MAX_WHY else text
+    return text[:1].lower() + text[1:] if text[:3] in ("It ", "The") else text
+
+
+def _check_fit(found: Description, circuit: Circuit, shots: int | None) -> None:
+    can = found.capabilities
+    if can is None:
+        raise BackendUnavailable(f"The backend {found.name} is not available: {found.reason}")
+    if circuit.n_qubits > can.max_qubits:
+        raise BackendCannot(
+            f"{found.name} takes at most {can.max_qubits} qubits on this machine; the circuit has {circuit.n_qubits}."
+        )
+    if can.max_depth is not None and circuit.depth > can.max_depth:
+        raise BackendCannot(f"{found.name} takes circuits up to depth {can.max_depth}; this one has {circuit.depth}.")
+    unknown = sorted({gate.name for gate in circuit.gates} - set(can.gates))
+    if unknown:
+        raise BackendCannot(f"{found.name} does not know {', '.join(unknown)}.", details={"gates": unknown})
+    if shots is None and not can.exact:
+        raise BackendCannot(f"{found.name} measures; say how many shots.")
+    if shots is not None and not can.shots:
+        raise BackendCannot(f"{found.name} computes exactly and takes no shots.")
