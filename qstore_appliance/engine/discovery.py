@@ -65,8 +65,7 @@ def load(name: str, options: Mapping[str, object]) -> Backend:
     backend = _guarded(name, lambda: _made(entry, own))
     if not isinstance(getattr(backend, "capabilities", None), Capabilities):
         raise BackendUnavailable(f"The backend {name} states no capabilities.")
-    if LIMIT_KEYS & options.keys():
-        backend.limits = _guarded(name, lambda: backend.limits.tightened(options))
+    _guarded(name, lambda: _limit(backend, options))
     return backend
 
 
@@ -124,6 +123,16 @@ def _made(entry: EntryPoint, options: Mapping[str, object]) -> Backend:
     if not (isinstance(kind, type) and issubclass(kind, Backend)):
         raise BackendUnavailable(f"{entry.value} is not a backend.")
     return kind(options)
+
+
+def _limit(backend: Backend, options: Mapping[str, object]) -> None:
+    """Check the limits that a plugin states, which everybody's jobs will wait for, and tighten them."""
+    stated = backend.limits
+    if not isinstance(stated, Limits):
+        raise BackendUnavailable(f"The backend {backend.name} states limits that are none.")
+    stated.tightened({key: value for key, value in msgspec.structs.asdict(stated).items() if value is not None})
+    if LIMIT_KEYS & options.keys():
+        backend.limits = stated.tightened(options)
 
 
 def _guarded(name: str, action: Callable[[], Result]) -> Result:

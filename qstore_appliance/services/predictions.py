@@ -120,7 +120,8 @@ class Predictions:
             async with self._database.transaction():
                 for meter, (circuits, shots, _) in metered.items():
                     await self._charge(meter, circuits, shots, 0)
-                for meter, (circuits, _, seconds) in metered.items():
+                # In one order: on Postgres two servers that count the same two backends would else wait for each other.
+                for meter, (circuits, _, seconds) in sorted(metered.items(), key=lambda item: item[0].backend):
                     await self._backends.ran(meter.backend, circuits, seconds)
         except QStoreError as error:
             log.warning("predictions.not_metered", error=error.message)

@@ -41,7 +41,9 @@ def submit(client: httpx.Client, circuit_id: str, epochs: int = 3) -> dict[str, 
         "seed": 1,
         "dataset": {"type": "digits", "features": {"method": "pca", "count": 2}},
     }
-    return dict(data(client.post("/v1/jobs", json={"circuit_id": circuit_id, "config": config})))
+    # A fresh server on a busy machine may take long to see that the backend works; the answer waits for that.
+    draft = {"circuit_id": circuit_id, "config": config}
+    return dict(data(client.post("/v1/jobs", json=draft, timeout=SECONDS)))
 
 
 def wait_until(client: httpx.Client, job_id: str, done: Any) -> dict[str, Any]:
@@ -110,6 +112,26 @@ def test_never_two_at_once(server: Served) -> None:
     spans = sorted((job["started_at"], job["completed_at"]) for job in jobs)
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
     assert "Waits for another job on native: 1 of 1 run." in reasons
+
+
+def test_the_hour_is_used_up(tmp_path: Path) -> None:
+    """A running job that has used up its backend's circuits of the hour goes back into the line, and says until when."""
+    (tmp_path / "qstore.toml").write_text("[backends.native]\nrate_limit_per_hour = 5000\n")
+    with (
+        serving(tmp_path / "data", "--config", tmp_path / "qstore.toml") as server,
+        server.client() as client,
+    ):
+        job_id = submit(client, small_circuit(client), epochs=100_000)["job_id"]
+        waiting = wait_until(
+            client, job_id, lambda job: str(job["reason"]).startswith("Waits for circuits on native: ")
+        )
+        cancelled = data(client.post(f"/v1/jobs/{job_id}/cancel"))
+
+    assert waiting["status"] == "queued"
+    assert " of 5000 of the last hour are used up until " in waiting["reason"]
+    assert waiting["resources"]["circuits_executed"] >= 5000
+    assert waiting["progress"]["current_epoch"] == cancelled["epochs_completed"] >= 1
+    assert cancelled["status"] == "cancelled"
 
 
 def test_prices(server: Served) -> None:

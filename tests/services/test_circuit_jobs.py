@@ -18,6 +18,7 @@ from qstore_appliance.database.tables.costs import CostEventRow
 from qstore_appliance.domain.accounts import Caller, Role
 from qstore_appliance.domain.circuit_jobs import CircuitJob, CircuitJobDraft, CircuitJobStatus, new_id
 from qstore_appliance.engine import discovery
+from qstore_appliance.engine.backend import Limits
 from qstore_appliance.errors import (
     BackendCannot,
     Conflict,
@@ -125,6 +126,43 @@ async def test_a_job_is_run_and_charged(lab: Lab) -> None:
     event = await CostEventRow.get(job_id=job.id)
     assert (event.amount, event.circuits, event.shots, event.event_type) == (10_000, 1, 0, "circuit")
     assert event.organization_id == lab.ours.organization_id
+
+
+async def test_a_job_waits_for_maintenance(lab: Lab) -> None:
+    """Where the only simulator is being worked on a job is accepted and stays ready until the window is cleared."""
+    operator = make_caller(Role.OWNER, operator=True)
+    await lab.backends.maintain(operator, "native", None, lab.clock.now() + timedelta(hours=1))
+    await lab.runs.start()
+
+    waiting = await lab.submit()
+    await asyncio.sleep(0.05)
+    before = await lab.jobs.get(lab.ours, waiting.id)
+    lab.clock.advance(seconds=30)
+    await lab.backends.clear_maintenance(operator, "native")
+    lab.runs.wake()
+    ended = await lab.ended(waiting.id)
+
+    assert (before.status, lab.simulator.asked[1:]) == (CircuitJobStatus.READY, [])
+    assert ended.status == CircuitJobStatus.COMPLETED
+    (native,) = await lab.backends.listed(lab.ours)
+    assert native.avg_wait_seconds == 30.0
+    assert native.avg_latency_ms is not None
+
+
+async def test_circuits_of_the_hour_hold_for_circuit_jobs(lab: Lab) -> None:
+    """A job beyond the backend's circuits of the hour stays ready until the hour is over."""
+    lab.backends._calculator.described["native"] = described("native", limits=Limits(rate_limit_per_hour=1))
+    await lab.runs.start()
+    await lab.ended((await lab.submit()).id)
+
+    second = await lab.submit()
+    await asyncio.sleep(0.05)
+    before = await lab.jobs.get(lab.ours, second.id)
+    lab.clock.advance(minutes=61)
+    lab.runs.wake()
+
+    assert before.status == CircuitJobStatus.READY
+    assert (await lab.ended(second.id)).status == CircuitJobStatus.COMPLETED
 
 
 async def test_a_simulated_computer_draws_shots(lab: Lab) -> None:

@@ -99,6 +99,11 @@ def test_a_strangers_plugin_works(install: Install) -> None:
         ("class Plugin: pass", "is not a backend"),
         ("Plugin = 3", "is not a backend"),
         (WORKING.replace("    capabilities", "    abilities"), "states no capabilities"),
+        (WORKING + "\n    limits = 5", "states limits that are none"),
+        (
+            WORKING + "\n    from qstore_appliance.engine.backend import Limits\n    limits = Limits(0)",
+            "max_circuits_per",
+        ),
         (WORKING.replace("def expectations", "def expectation"), "TypeError"),
         (WORKING + "\n    def __init__(self, options): raise MemoryError", "MemoryError"),
         (WORKING + "\n    def __init__(self, options): raise BaseException('odd')", "odd"),
