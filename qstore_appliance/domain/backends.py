@@ -100,11 +100,16 @@ class BackendRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """The backend to use, what "auto" would have taken, and one sentence that says why it is this one."""
+    """
+    The backend to use, what "auto" would have taken, and one sentence that says why it is this one.
+
+    `not_before` is the end of the maintenance window that a job for it waits for; None where nobody works on it.
+    """
 
     backend: str
     auto: str
     reason: str
+    not_before: datetime | None = None
 
 
 class PriceRecord(msgspec.Struct, frozen=True, kw_only=True):

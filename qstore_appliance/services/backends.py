@@ -10,9 +10,11 @@ import msgspec
 from tortoise.functions import Count
 
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.circuit_jobs import CircuitJobRow
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.backends import BackendRecord, Measured, PriceRecord, Window
+from qstore_appliance.domain.circuit_jobs import CircuitJobStatus
 from qstore_appliance.domain.costs import micros, price
 from qstore_appliance.domain.jobs import Status
 from qstore_appliance.domain.ports import Calculator, Clock
@@ -204,8 +206,11 @@ class Backends(Choices):
     # Inside ------------------------------------------------------------------------------------------------------
 
     async def _facts(self) -> _Facts:
-        waiting = JobRow.filter(status=Status.QUEUED).annotate(depth=Count("id")).group_by("backend")
-        depths = dict(await waiting.values_list("backend", "depth"))
+        depths: dict[str, int] = {}
+        for waiting in (JobRow.filter(status=Status.QUEUED), CircuitJobRow.filter(status=CircuitJobStatus.READY)):
+            counted = waiting.annotate(depth=Count("id")).group_by("backend")
+            for name, depth in await counted.values_list("backend", "depth"):
+                depths[str(name)] = depths.get(str(name), 0) + int(depth)
         return _Facts(depths, await self._measurements.of_all(), await self._maintenance.next_of_all())
 
     def _record(self, name: str, facts: _Facts) -> BackendRecord:

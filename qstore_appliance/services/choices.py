@@ -66,7 +66,7 @@ class Choices(Probes):
                 auto, _ = await self._fastest(job)
             except QStoreError:
                 auto = wanted
-            return Choice(backend=wanted, auto=auto, reason=self._why_named(f"The job names {wanted}", wanted, job))
+            return self._named(f"The job names {wanted}", wanted, auto, job)
         preferred = preferences.get("default_backend")
         passed: list[tuple[str, str]] = []
         if wanted is None and isinstance(preferred, str) and preferred in self._names:
@@ -76,8 +76,7 @@ class Choices(Probes):
                 passed.append((f"{preferred}, the user's default backend", error.message))
             else:
                 auto, _ = await self._fastest(job)
-                reason = self._why_named(f"{preferred} is the user's default backend", preferred, job)
-                return Choice(backend=preferred, auto=auto, reason=reason)
+                return self._named(f"{preferred} is the user's default backend", preferred, auto, job)
         auto, reason = await self._fastest(job, passed)
         return Choice(backend=auto, auto=auto, reason=reason)
 
@@ -155,13 +154,15 @@ class Choices(Probes):
             return BackendStatus.DEGRADED, self._degraded[name]
         return BackendStatus.AVAILABLE, None
 
-    def _why_named(self, because: str, name: str, job: _Asked) -> str:
+    def _named(self, because: str, name: str, auto: str, job: _Asked) -> Choice:
+        """A backend that somebody wanted, with the beginning of the sentence that says who."""
         window = job.windows.get(name)
         if window is not None and window.covers(self._clock.now()):
-            return f"{because}; it waits for the maintenance there to end at {spoken(window.end)}."
+            reason = f"{because}; it waits for the maintenance there to end at {spoken(window.end)}."
+            return Choice(backend=name, auto=auto, reason=reason, not_before=window.end)
         if name in self._degraded:
-            return f"{because}, which is degraded: {_within(self._degraded[name])}."
-        return f"{because}."
+            because = f"{because}, which is degraded: {_within(self._degraded[name])}"
+        return Choice(backend=name, auto=auto, reason=f"{because}.")
 
     def _why_auto(self, name: str, found: Description, job: _Asked, passed: list[tuple[str, str]]) -> str:
         measured = machine_speed.load()

@@ -132,10 +132,11 @@ class Jobs:
             ahead = await self._ahead(row)
         await self._queue.wake(row.id, draft.priority.rank)
         await self._journal.publish(events)
+        starts = [moment for moment in (await self._start_of(ahead), accepted.not_before) if moment is not None]
         return Submitted(
             job_id=row.id,
             status=Status.QUEUED,
-            estimated_start=await self._start_of(ahead),
+            estimated_start=max(starts, default=None),
             estimated_cost=row.estimated_cost,
             queue_position=len(ahead) + 1,
             backend=row.backend,

@@ -10,6 +10,7 @@ import asyncio
 import math
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -61,6 +62,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     auto_backend: str
     backend_reason: str
+    not_before: datetime | None
     estimate: Estimate
     cost: Interval
     organization: OrganizationSettings
@@ -139,6 +141,7 @@ class Submission:
             backend=backend,
             auto_backend=choice.auto,
             backend_reason=choice.reason,
+            not_before=choice.not_before,
             estimate=taken,
             cost=Interval(
                 *(

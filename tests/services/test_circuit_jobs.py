@@ -137,6 +137,7 @@ async def test_a_job_waits_for_maintenance(lab: Lab) -> None:
     waiting = await lab.submit()
     await asyncio.sleep(0.05)
     before = await lab.jobs.get(lab.ours, waiting.id)
+    (held,) = await lab.backends.listed(lab.ours)
     lab.clock.advance(seconds=30)
     await lab.backends.clear_maintenance(operator, "native")
     lab.runs.wake()
@@ -145,6 +146,7 @@ async def test_a_job_waits_for_maintenance(lab: Lab) -> None:
     assert (before.status, lab.simulator.asked[1:]) == (CircuitJobStatus.READY, [])
     assert ended.status == CircuitJobStatus.COMPLETED
     (native,) = await lab.backends.listed(lab.ours)
+    assert (held.queue_depth, native.queue_depth) == (1, 0)
     assert native.avg_wait_seconds == 30.0
     assert native.avg_latency_ms is not None
 

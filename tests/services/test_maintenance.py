@@ -117,6 +117,7 @@ async def test_job_waits_for_the_end_of_the_window(
     assert await laboratory.runs.begin(submitted.job_id, "directory:host:1") is None
     waiting = await laboratory.jobs.get(caller, submitted.job_id)
     assert (waiting.status, waiting.reason) == (Status.QUEUED, WAITS)
+    assert submitted.estimated_start == ONE
     assert submitted.backend_reason == (
         "The job names native; it waits for the maintenance there to end at 2025-12-20T13:00:00Z."
     )
