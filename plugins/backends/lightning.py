@@ -52,6 +52,7 @@ class Lightning(Backend):
             adjoint=True,
             statevector=True,
             precisions=("single", "double"),
+            noise=("readout",),
         )
 
     def expectations(self, execution: Execution) -> Floats:

@@ -66,6 +66,7 @@ class Native(Backend):
             adjoint=True,
             statevector=True,
             precisions=PRECISIONS,
+            noise=("readout",),
         )
         self._plans: WeakKeyDictionary[Program, _Plan] = WeakKeyDictionary()
         self._last: tuple[Program, _Plan] | None = None

@@ -1,5 +1,5 @@
 """
-Google's qsim through Cirq: exact state vectors on this machine, gradients by the parameter shift.
+Google's qsim through Cirq: exact state vectors on this machine, gradients by the parameter shift, noise by trajectories.
 
 Options: `threads` (0: all cores), `max_qubits`.
 """
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from qstore_appliance.engine.backend import Backend, Capabilities, Execution
 from qstore_appliance.engine.circuit import GATES
+from qstore_appliance.engine.noise import CHANNELS
 from qstore_appliance.engine.observables import Observable
 from qstore_appliance.engine.shots import sampled
-from qstore_appliance.errors import BackendBadResponse, BackendUnavailable, ConfigurationInvalid
+from qstore_appliance.errors import BackendBadResponse, BackendCannot, BackendUnavailable, ConfigurationInvalid
+from qstore_backends.trajectories import Trajectories
 
 if TYPE_CHECKING:
     from qstore_appliance.engine.program import Program
@@ -44,6 +46,9 @@ class Qsim(Backend):
         self._cirq: Any = cirq
         threads = _whole(options, "threads", 0, 0, 1024) or os.cpu_count() or 1
         self._simulator: Any = qsimcirq.QSimSimulator(qsim_options={"t": threads})
+        self._trajectories = Trajectories(
+            qsimcirq.qsim, qsimcirq.QSimOptions(cpu_threads=threads).as_dict(), lambda: self.should_stop()
+        )
         self.capabilities = Capabilities(
             max_qubits=_whole(options, "max_qubits", 26, 1, 30),
             max_depth=None,
@@ -52,11 +57,14 @@ class Qsim(Backend):
             shots=True,
             adjoint=False,
             statevector=True,
+            noise=CHANNELS,
         )
         self._circuits: WeakKeyDictionary[Program, Any] = WeakKeyDictionary()
 
     def expectations(self, execution: Execution) -> Floats:
         self.check(execution)
+        if execution.noise is not None and execution.noise.on_gates:
+            return self._trajectories.expectations(execution)
         if execution.shots is not None:
             return sampled(execution, self.statevector, CHUNK_BYTES)
         out = np.ones((execution.batch, len(execution.observables)))
@@ -76,8 +84,16 @@ class Qsim(Backend):
         out[:, asked] = found.real
         return out
 
+    def sample(self, execution: Execution) -> list[dict[str, int]]:
+        if execution.noise is None or not execution.noise.on_gates:
+            return super().sample(execution)
+        self.check(execution)
+        return self._trajectories.counts(execution)
+
     def statevector(self, execution: Execution) -> NDArray[np.complexfloating]:
         self.check(execution)
+        if execution.noise is not None and execution.noise.on_gates:
+            raise BackendCannot("A state that suffers noise is no vector; ask for shots.")
         out = np.empty((execution.batch, 2**execution.program.n_qubits), np.complex64)
         results = self._simulator.simulate_sweep_iter(
             self._circuit(execution.program),

@@ -144,6 +144,41 @@ ClassWeights = Annotated[
 ]
 
 
+class ReadoutErrorDraft(Draft):
+    """`p01` is the probability that 0 is read as 1, `p10` that 1 is read as 0."""
+
+    p01: float = Field(default=0.0, ge=0, le=1)
+    p10: float = Field(default=0.0, ge=0, le=1)
+
+
+def _kind_of_number(value: Any) -> str:
+    return "object" if isinstance(value, dict | ReadoutErrorDraft) else "number"
+
+
+class NoiseDraft(Draft):
+    """Probabilities of channels that act after every gate or on every measured bit; or a provider's model by name."""
+
+    depolarizing: float | None = Field(default=None, ge=0, le=1)
+    amplitude_damping: float | None = Field(default=None, ge=0, le=1)
+    readout: (
+        Annotated[
+            Annotated[float, Field(ge=0, le=1), Tag("number")] | Annotated[ReadoutErrorDraft, Tag("object")],
+            Discriminator(_kind_of_number),
+        ]
+        | None
+    ) = None
+    model: Annotated[str, StringConstraints(min_length=1, max_length=60)] | None = None
+
+    @model_validator(mode="after")
+    def _channels_or_a_model(self) -> NoiseDraft:
+        channels = any(value is not None for value in (self.depolarizing, self.amplitude_damping, self.readout))
+        if not channels and self.model is None:
+            raise ValueError("name one of depolarizing, amplitude_damping and readout, or a model")
+        if channels and self.model is not None:
+            raise ValueError("a provider's model stands alone, without channels")
+        return self
+
+
 class HardwareDraft(Draft):
     nodes: Literal[1] = 1
     gpus: int = Field(default=0, ge=0, le=16)
@@ -169,6 +204,7 @@ class ConfigDraft(Draft):
     class_weights: ClassWeights | None = None
     precision: Literal["single", "double"] = "single"
     shots: int | None = Field(default=None, ge=1, le=10_000_000)
+    noise: NoiseDraft | None = None
     seed: int | None = Field(default=None, ge=0, le=2**53)
     dataset: DatasetDraft | None = Field(default=None, validate_default=True)
     hamiltonian: HamiltonianDraft | None = Field(default=None, validate_default=True)

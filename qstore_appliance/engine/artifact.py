@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qstore_appliance.engine import archive
 from qstore_appliance.engine.features import Features
+from qstore_appliance.engine.noise import Noise
 from qstore_appliance.engine.tasks.regression import Target
 from qstore_appliance.errors import ArtifactCorrupt, QStoreError
 
@@ -37,6 +38,7 @@ class Artifact:
         backend, shots, precision: as trained, the defaults of a prediction.
         receipt: where the model comes from.
         target: of a regression, how its answers get the data's units.
+        noise: that it was trained and tested under, and answers under.
     """
 
     task: str
@@ -53,6 +55,7 @@ class Artifact:
     precision: str
     receipt: Mapping[str, Any]
     target: Target | None = None
+    noise: Noise | None = None
 
 
 def write(artifact: Artifact) -> bytes:
@@ -80,6 +83,7 @@ def write(artifact: Artifact) -> bytes:
             "precision": artifact.precision,
             "receipt": dict(artifact.receipt),
             **({} if artifact.target is None else {"target": asdict(artifact.target)}),
+            **({} if artifact.noise is None else {"noise": artifact.noise.document()}),
         },
     )
 
@@ -118,6 +122,7 @@ def read(content: bytes) -> Artifact:
             precision=document["precision"],
             receipt=document["receipt"],
             target=Target(**document["target"]) if document.get("target") else None,
+            noise=Noise.of(document.get("noise")),
         )
     except ArtifactCorrupt:
         raise

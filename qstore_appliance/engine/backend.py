@@ -16,6 +16,7 @@ from weakref import WeakSet
 import msgspec
 
 from qstore_appliance.engine import pieces
+from qstore_appliance.engine.noise import needs_shots
 from qstore_appliance.errors import BackendBadResponse, BackendCannot, ConfigurationInvalid, ValidationFailed
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from qstore_appliance.engine.circuit import Circuit
+    from qstore_appliance.engine.noise import Noise
     from qstore_appliance.engine.observables import Observable
     from qstore_appliance.engine.program import Program
 
@@ -48,6 +50,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         gpu: Runs on a graphics card.
         precisions: Of "single" and "double".
         remote: Circuits leave this machine; `auto` never takes such a backend.
+        noise: Channels of `noise.CHANNELS` that it can apply.
+        noise_models: Names of noise models of its own.
     """
 
     max_qubits: int
@@ -60,6 +64,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     gpu: bool = False
     precisions: tuple[str, ...] = ("single",)
     remote: bool = False
+    noise: tuple[str, ...] = ()
+    noise_models: tuple[str, ...] = ()
 
 
 class Prices(msgspec.Struct, frozen=True):
@@ -117,6 +123,7 @@ class Execution:
         shots: Measurements per sample and group of observables; None for exact expectations.
         seed: Makes shots reproducible; None draws fresh ones.
         precision: "single" or "double".
+        noise: What it suffers, with shots only; None for nothing.
     """
 
     program: Program
@@ -126,6 +133,7 @@ class Execution:
     shots: int | None = None
     seed: int | None = None
     precision: str = "single"
+    noise: Noise | None = None
 
     @property
     def batch(self) -> int:
@@ -267,10 +275,11 @@ class Backend(ABC):
             Bit string (qubit 0 leftmost) to how often it was measured.
 
         Raises:
-            BackendCannot: This backend has neither counts nor amplitudes to give.
+            BackendCannot: This backend has neither counts nor amplitudes to give, or not with this noise.
         """
         from qstore_appliance.engine.shots import counts
 
+        self._check_noise(execution)
         return counts(execution, self.statevector)
 
     def probe(self) -> None:  # noqa: B027 - a backend that cannot fail has nothing to find out
@@ -292,8 +301,8 @@ class Backend(ABC):
         Refuse what the capabilities exclude and what does not fit together.
 
         Raises:
-            BackendCannot: Too many qubits, an unknown gate, exact values or shots where there are none.
-            ValidationFailed: Shapes of weights or features that do not fit the program.
+            BackendCannot: Too many qubits, an unknown gate, exact values, shots or noise where there are none.
+            ValidationFailed: Shapes of weights or features that do not fit the program; noise without shots.
         """
         able = self.capabilities
         if execution.program not in self._checked:
@@ -310,9 +319,16 @@ class Backend(ABC):
                 raise BackendCannot(f"The backend {self.name} takes no shots: it computes exact values.")
             if execution.shots < 1:
                 raise ValidationFailed.field("shots", "must be at least 1.")
+        self._check_noise(execution)
         for observable in execution.observables:
             if observable.last_qubit >= execution.program.n_qubits:
                 raise ValidationFailed.field("observables", f"{observable.text} acts on a qubit that is not there.")
+
+    def _check_noise(self, execution: Execution) -> None:
+        if execution.noise is not None:
+            execution.noise.check(f"The backend {self.name}", self.capabilities.noise, self.capabilities.noise_models)
+            if execution.shots is None:
+                raise needs_shots()
 
     def check_circuit(self, circuit: Circuit) -> None:
         """

@@ -25,7 +25,7 @@ class Checkpoint:
     """
     Attributes:
         epoch: the last one that is over.
-        fingerprint: of what must be the same to go on: circuit, data, readout, optimiser, seed.
+        fingerprint: of what must be the same to go on: circuit, data, readout, noise, optimiser, seed.
         parameters: [weights, head] flat.
         optimizer: its arrays and document.
         features: the fitted transform's arrays and document.

@@ -16,6 +16,7 @@ from qstore_appliance.engine import hamiltonians, machine_speed
 from qstore_appliance.engine.backend import Capabilities
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.expressions import Expression
+from qstore_appliance.engine.noise import Noise
 from qstore_appliance.engine.part_sizes import PartSizes, part_sizes
 
 #: Seconds per gate and amplitude of one circuit run forward on all cores of the machine measured.
@@ -29,6 +30,8 @@ OVERHEAD: Final = 3.0e-5
 READ: Final = 0.3
 #: Simulators of other providers take so much longer, by their tutorials' ways of calling.
 FOREIGN: Final = 40.0
+#: Seconds per gate of one trajectory of a noisy circuit, its channels included; and per amplitude beside them.
+TRAJECTORY: Final = (1.8e-6, 4.0e-10)
 #: Seconds that hardware takes per circuit, waiting not included.
 HARDWARE: Final = 1.0
 #: Seconds to start; per training row of the baseline; per multiplication of the covariance that PCA needs.
@@ -124,8 +127,12 @@ def estimate(
     forward = HARDWARE if kind == "hardware" else each * (gates + READ * _observables(config, circuit.n_qubits))
     if kind != "hardware":
         forward *= 2**circuit.n_qubits
+    noise = Noise.of(config.get("noise"))
     if shots is not None:
         forward += 2e-8 * shots
+        if noise is not None and noise.on_gates:
+            # Every shot runs the whole circuit, with random choices of its own.
+            forward += shots * gates * (TRAJECTORY[0] + TRAJECTORY[1] * 2**circuit.n_qubits)
     # An adjoint pass is one circuit that takes longer.
     sample = per_sample.expected + (adjoint * per_sample.expected if rule == "adjoint" else 0.0)
     epoch = parts.train * sample * forward + parts.validation * forward + -(-parts.train // batch) * call

@@ -50,23 +50,30 @@ class Lowered(msgspec.Struct, frozen=True):
     Attributes:
         steps: In order of time.
         phases: The state is multiplied by exp(i * sum of these).
+        ends: For each gate as it was written, how many steps are over when it is, and the qubits that it touches: noise
+            comes after gates, not inside them.
     """
 
     steps: tuple[Step, ...]
     phases: tuple[Angle, ...]
+    ends: tuple[tuple[int, tuple[int, ...]], ...]
 
 
 def lower(circuit: Circuit) -> Lowered:
     """Write every gate of a circuit as steps, exactly."""
     out = _Steps()
+    ends: list[tuple[int, tuple[int, ...]]] = []
     for gate in circuit.gates:
         _RULES[gate.name](out, gate.targets, tuple(_angle(parameter) for parameter in gate.parameters))
-    return Lowered(tuple(out.steps), tuple(out.phases))
+        ends.append((len(out.steps), gate.targets))
+    return Lowered(tuple(out.steps), tuple(out.phases), tuple(ends))
 
 
 def with_shifts(circuit: Circuit, features: Sequence[int]) -> Circuit:
     """
     The circuit written in steps, each rotation that depends on a weight turned further by a feature of its own.
+
+    Each step is one gate and is lowered to itself again, so that the first circuit's `ends` hold for the second.
 
     Setting such a feature to plus and minus pi/2 gives the two terms of the shift rule for that rotation.
 

@@ -109,7 +109,8 @@ class Predictor:
 
         Args:
             inputs: [n, n_inputs], n ≥ 1, finite numbers.
-            shots: measurements per input; None is exact where the backend can be, else as trained.
+            shots: measurements per input; None is exact where the backend can be and the model knows no noise, else as
+                trained.
             backend: another one than the model was trained on.
             seed: makes shots reproducible.
 
@@ -119,7 +120,8 @@ class Predictor:
         """
         started = time.perf_counter()
         chosen = self._backend(backend or self._artifact.backend)
-        if shots is None and not chosen.capabilities.exact:
+        noise = self._artifact.noise
+        if shots is None and (noise is not None or not chosen.capabilities.exact):
             shots = self._artifact.shots or 1000
         if shots is not None and (isinstance(shots, bool) or not isinstance(shots, int) or shots < 1):
             raise ValidationFailed.field("shots", "must be a whole number of at least 1")
@@ -127,7 +129,8 @@ class Predictor:
         precision = self._artifact.precision
         if precision not in chosen.capabilities.precisions:
             precision = chosen.capabilities.precisions[0]
-        runner = Runner(chosen, self._program, self._observables, shots, precision)
+        # Its head was fitted to noisy expectations, and its scores are those of noisy answers: so are these.
+        runner = Runner(chosen, self._program, self._observables, shots, precision, noise=noise)
         chosen.check(replace(runner.execution(self._weights, features[:1]), seed=seed))
         expectations = runner.expectations(self._weights, features, seed)
         head = self._artifact.head_parameters

@@ -19,6 +19,7 @@ from qstore_appliance.engine.datasets import Samples, fetch, split
 from qstore_appliance.engine.encoding import encode, expansion
 from qstore_appliance.engine.features import Features
 from qstore_appliance.engine.formats import unified
+from qstore_appliance.engine.noise import Noise, needs_shots
 from qstore_appliance.engine.observables import Observable
 from qstore_appliance.engine.plan import Plan
 from qstore_appliance.engine.program import Program
@@ -231,7 +232,12 @@ def prepare(plan: Plan, program: Program, readout: tuple[Observable, ...]) -> Ru
     if plan.threads is not None:
         options.setdefault("threads", plan.threads)
     backend = discovery.load(plan.backend, options)
-    runner = Runner(backend, program, readout, config.get("shots"), config.get("precision") or "single", gradient)
+    shots, precision, noise = config.get("shots"), config.get("precision") or "single", Noise.of(config.get("noise"))
+    if noise is not None and gradient == "adjoint":
+        raise BackendCannot("Adjoint gradients are those of states without noise; use auto or parameter_shift.")
+    if noise is not None and shots is None:
+        raise needs_shots()
+    runner = Runner(backend, program, readout, shots, precision, gradient, noise)
     if gradient == "adjoint" and not backend.capabilities.adjoint:
         raise BackendCannot(f"The backend {backend.name} has no adjoint gradients.")
     if gradient == "adjoint" and runner.shots is not None:
@@ -253,7 +259,7 @@ def _fingerprint(plan: Plan, circuit: Circuit, parts: list[Any]) -> str:
         "seed": plan.seed,
     }
     # Named only where they are asked for, so that checkpoints from before they existed still fit.
-    for key in ("hamiltonian", "class_weights"):
+    for key in ("hamiltonian", "class_weights", "noise"):
         if config.get(key) is not None:
             matter[key] = config[key]
     if task_name(config) != "classification":

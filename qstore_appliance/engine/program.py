@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -197,8 +198,9 @@ class Program:
         Plus and minus pi/2 in such a feature are the two terms of the shift rule for that slot.
         """
         circuit = with_shifts(self.circuit, [self.n_features + place for place in self.gradient_places])
-        # Written in steps, a gate's symbols may appear in another order; the weights keep theirs.
-        return _Lowering(circuit, self.weight_names).program()
+        # Written in steps, a gate's symbols may appear in another order; the weights keep theirs. So do the gates their
+        # ends: a shift changes an angle, not where noise acts.
+        return _Lowering(circuit, self.weight_names, self.lowered.ends).program()
 
     @cached_property
     def gradient_places(self) -> list[int]:
@@ -256,9 +258,12 @@ class Program:
 class _Lowering:
     """Builds a program: sources get numbers, runs of rotations on a qubit become groups."""
 
-    def __init__(self, circuit: Circuit, weights: tuple[str, ...]) -> None:
+    def __init__(
+        self, circuit: Circuit, weights: tuple[str, ...], ends: tuple[tuple[int, tuple[int, ...]], ...] | None = None
+    ) -> None:
         self.circuit = circuit
         self.weights = weights
+        self.ends = ends
         self.n_features = max(circuit.features, default=-1) + 1
         self.weight_index = {name: i for i, name in enumerate(self.weights)}
         self.shared_tapes: dict[Expression, int] = {}
@@ -272,6 +277,8 @@ class _Lowering:
 
     def program(self) -> Program:
         lowered = lower(self.circuit)
+        if self.ends is not None:
+            lowered = msgspec.structs.replace(lowered, ends=self.ends)
         operations: list[tuple[int, int, int, int]] = []
         axes: list[int] = []
         waiting: list[list[tuple[int, int, Angle]]] = [[] for _ in range(self.circuit.n_qubits)]

@@ -45,6 +45,7 @@ def ran(plan: Plan, runner: Runner, task: str) -> dict[str, Any]:
         "kind": runner.backend.kind,
         "precision": runner.precision,
         "shots": runner.shots,
+        "noise": None if runner.noise is None else runner.noise.document(),
         "seed": plan.seed,
         "n_qubits": runner.program.n_qubits,
         "n_gates": runner.program.n_gates,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qstore_appliance.engine import pieces, spsa
 from qstore_appliance.engine.backend import Backend, Execution
+from qstore_appliance.engine.noise import Noise
 from qstore_appliance.engine.observables import Observable
 from qstore_appliance.engine.program import Program
 from qstore_appliance.engine.streams import number
@@ -30,6 +31,7 @@ class Runner:
         shots: measurements per sample and group of observables; None for exact expectations.
         gradient: of `GRADIENTS`; `auto` takes adjoint where the backend has it and nothing is sampled, else the shift
             rule.
+        noise: what every execution suffers.
     """
 
     backend: Backend
@@ -38,6 +40,7 @@ class Runner:
     shots: int | None
     precision: str
     gradient: str = "auto"
+    noise: Noise | None = None
 
     def execution(self, weights: Floats, features: Floats, seed: int | None = None) -> Execution:
         return Execution(
@@ -48,6 +51,7 @@ class Runner:
             shots=self.shots,
             seed=seed,
             precision=self.precision,
+            noise=self.noise,
         )
 
     def expectations(self, weights: Floats, features: Floats, seed: int | None = None) -> Floats:

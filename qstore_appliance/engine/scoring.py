@@ -139,6 +139,7 @@ def _artifact(problem: Problem, weights: Floats, head: Floats, receipt: Mapping[
         precision=runner.precision,
         receipt=receipt,
         target=task.target if isinstance(task, Regression) else None,
+        noise=runner.noise,
     )
 
 

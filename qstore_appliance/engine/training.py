@@ -99,7 +99,7 @@ class _Descent:
         fits = checkpoint.parameters.shape == self._parameters.shape
         if not fits or checkpoint.fingerprint != self._problem.fingerprint:
             raise ValidationFailed.field(
-                "checkpoint", "it was made with another circuit, data set, readout, optimizer or seed"
+                "checkpoint", "it was made with another circuit, data set, readout, noise, optimizer or seed"
             )
         self._parameters = np.array(checkpoint.parameters, dtype=np.float64)
         self._course.optimizer.restore(*checkpoint.optimizer)

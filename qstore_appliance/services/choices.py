@@ -11,6 +11,7 @@ from qstore_appliance.domain.backends import BackendStatus, Choice, Window, spok
 from qstore_appliance.engine import machine_speed
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.discovery import Description
+from qstore_appliance.engine.noise import Noise
 from qstore_appliance.errors import BackendCannot, BackendUnavailable, Forbidden, QStoreError
 from qstore_appliance.services.probes import Probes
 
@@ -30,9 +31,10 @@ class Choices(Probes):
         preferences: Mapping[str, Any],
         circuit: Circuit,
         shots: int | None,
+        noise: Noise | None = None,
     ) -> tuple[str, str]:
         """The backend to use, and what "auto" would have taken: `choose` for whom the reason is no matter."""
-        found = await self.choose(organization, wanted, preferences, circuit, shots)
+        found = await self.choose(organization, wanted, preferences, circuit, shots, noise=noise)
         return found.backend, found.auto
 
     async def choose(
@@ -43,6 +45,7 @@ class Choices(Probes):
         circuit: Circuit,
         shots: int | None,
         gpus: int = 0,
+        noise: Noise | None = None,
     ) -> Choice:
         """
         The backend to use, what "auto" would have taken, and why.
@@ -57,9 +60,10 @@ class Choices(Probes):
             NotFound: No backend has the wanted name.
             Forbidden: The organization does not allow it.
             BackendUnavailable: It does not work on this machine; the reason is the plugin's.
-            BackendCannot: It cannot run this circuit, or for "auto" none can.
+            BackendCannot: It cannot run this circuit, or has no such noise; or for "auto" none can.
+            ValidationFailed: `config.noise.model`: the named backend has models, but none of this name.
         """
-        job = _Asked(organization, circuit, shots, gpus, await self._maintenance.next_of_all())
+        job = _Asked(organization, circuit, shots, gpus, noise, await self._maintenance.next_of_all())
         if wanted is not None and wanted != AUTO:
             await self._check(wanted, job)
             try:
@@ -129,7 +133,7 @@ class Choices(Probes):
             raise BackendUnavailable(f"The backend {name} is not available: {found.reason}")
         if found.kind == "hardware" and not organization.enable_hardware:
             raise Forbidden(f"Your organization has not enabled hardware, which {name} is.", details={"backend": name})
-        _check_fit(found, job.circuit, job.shots)
+        _check_fit(found, job.circuit, job.shots, job.noise)
         return found
 
     def _out_of_service(self, name: str, window: Window | None, now: datetime) -> str | None:
@@ -193,12 +197,14 @@ class _Asked:
         circuit: Circuit,
         shots: int | None,
         gpus: int,
+        noise: Noise | None,
         windows: Mapping[str, Window],
     ) -> None:
         self.organization = organization
         self.circuit = circuit
         self.shots = shots
         self.gpus = gpus
+        self.noise = noise
         self.windows = windows
 
 
@@ -213,7 +219,7 @@ def _within(sentence: str) -> str:
     return text[:1].lower() + text[1:] if text[:3] in ("It ", "The") else text
 
 
-def _check_fit(found: Description, circuit: Circuit, shots: int | None) -> None:
+def _check_fit(found: Description, circuit: Circuit, shots: int | None, noise: Noise | None) -> None:
     can = found.capabilities
     if can is None:
         raise BackendUnavailable(f"The backend {found.name} is not available: {found.reason}")
@@ -230,3 +236,5 @@ def _check_fit(found: Description, circuit: Circuit, shots: int | None) -> None:
         raise BackendCannot(f"{found.name} measures; say how many shots.")
     if shots is not None and not can.shots:
         raise BackendCannot(f"{found.name} computes exactly and takes no shots.")
+    if noise is not None:
+        noise.check(found.name, can.noise, can.noise_models)

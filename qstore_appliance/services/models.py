@@ -16,6 +16,7 @@ from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.models import Deployment, DeploymentDraft, Model, ModelStatus, PredictDraft, Prediction
 from qstore_appliance.domain.ports import BlobStore, Clock, Replicas
 from qstore_appliance.engine.formats import unified
+from qstore_appliance.engine.noise import Noise
 from qstore_appliance.errors import ArtifactCorrupt, Conflict, Gone, NotFound, QStoreError, ValidationFailed
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
@@ -236,8 +237,10 @@ class Models:
         }
         circuit = await asyncio.to_thread(unified.read, stored)
         organization = await settings_of(caller.organization_id)
-        shots = job.config.get("shots")
-        name, _ = await self._backends.pick(organization, wanted or trained_on, caller.preferences, circuit, shots)
+        shots, noise = job.config.get("shots"), Noise.of(job.config.get("noise"))
+        name, _ = await self._backends.pick(
+            organization, wanted or trained_on, caller.preferences, circuit, shots, noise
+        )
         return name
 
     async def _artifact(self, digest: str) -> str:

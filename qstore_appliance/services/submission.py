@@ -29,6 +29,7 @@ from qstore_appliance.engine.dataset_names import BUILTIN, IMPORTABLE
 from qstore_appliance.engine.encoding import encode
 from qstore_appliance.engine.estimate import Estimate, Interval, estimate
 from qstore_appliance.engine.formats import unified
+from qstore_appliance.engine.noise import Noise, needs_shots
 from qstore_appliance.errors import BackendCannot, InsufficientMemory, NotFound, ValidationFailed
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.datasets import Datasets
@@ -112,6 +113,7 @@ class Submission:
             circuit,
             draft.config.shots,
             draft.config.hardware_config.gpus,
+            _noise(draft.config, config),
         )
         backend = choice.backend
         found = await self._backends.description(backend)
@@ -264,6 +266,18 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+def _noise(config: ConfigDraft, written: dict[str, Any]) -> Noise | None:
+    """What the backend has to offer; the job keeps what was asked for, without the channels that were not."""
+    if config.noise is None:
+        return None
+    written["noise"] = config.noise.model_dump(mode="json", exclude_none=True)
+    if config.gradient == "adjoint":
+        raise BackendCannot("Adjoint gradients are those of states without noise; use auto or parameter_shift.")
+    if config.shots is None:
+        raise needs_shots()
+    return Noise.of(written["noise"])
 
 
 def _check_backend(config: ConfigDraft, backend: str, can: Capabilities) -> None:

@@ -129,6 +129,50 @@ async def test_the_list_filters_by_status(served: Served, owner: httpx.AsyncClie
     assert wrong.status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("noise", "field"),
+    [
+        ({}, "config.noise"),
+        ({"depolarizing": None}, "config.noise"),
+        ({"depolarizing": 1.01}, "config.noise.depolarizing"),
+        ({"amplitude_damping": "much"}, "config.noise.amplitude_damping"),
+        ({"readout": -0.1}, "config.noise.readout"),
+        ({"readout": {"p01": 2}}, "config.noise.readout.p01"),
+        ({"readout": {"p11": 0.1}}, "config.noise.readout.p11"),
+        ({"thermal": 0.1}, "config.noise.thermal"),
+        ({"model": "aria-1", "depolarizing": 0.1}, "config.noise"),
+        ({"depolarizing": 0.1}, "config.shots"),
+    ],
+)
+async def test_noise_that_makes_no_sense_names_its_field(owner: httpx.AsyncClient, noise: object, field: str) -> None:
+    """422 with the place in the config, for a draft that is wrong and for noise without shots."""
+    body = await draft(owner)
+    body["config"]["noise"] = noise
+
+    answer = await owner.post("/v1/jobs", json=body)
+
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["error"]["details"]["errors"][0]["field"] == field
+
+
+async def test_noise_is_taken_where_it_can_be_had(owner: httpx.AsyncClient) -> None:
+    """A backend lists the channels that it has; those run, and for others nobody here can be found."""
+    body = await draft(owner)
+    body["config"] |= {"backend": "auto", "shots": 10, "noise": {"readout": {"p10": 0.05}}}
+
+    submitted = await owner.post("/v1/jobs", json=body)
+    job = await owner.get(f"/v1/jobs/{submitted.json()['data']['job_id']}")
+    body["config"]["noise"] = {"depolarizing": 0.01}
+    refused = await owner.post("/v1/jobs", json=body)
+    (listed,) = (await owner.get("/v1/backends")).json()["data"]
+
+    assert submitted.status_code == 202, submitted.text
+    assert job.json()["data"]["config"]["noise"] == {"readout": {"p01": 0.0, "p10": 0.05}}
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "BACKEND_CANNOT")
+    assert listed["capabilities"]["supports_noise"] == ["readout"]
+    assert listed["capabilities"]["noise_models"] == []
+
+
 async def test_an_estimate_promises_nothing_away(owner: httpx.AsyncClient) -> None:
     """An estimate has low, expected and high of time, memory and cost, and submits nothing."""
     data = (await owner.post("/v1/jobs/estimate", json=await draft(owner))).json()["data"]

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ import pytest
 from qstore_appliance.engine import discovery, expressions, observables
 from qstore_appliance.engine.backend import Execution
 from qstore_appliance.engine.circuit import Circuit, Gate
+from qstore_appliance.engine.noise import Noise
 from qstore_appliance.engine.program import Program
+from qstore_appliance.engine.training import Plan, Training
 from qstore_appliance.errors import (
     BackendBadResponse,
     BackendCannot,
@@ -22,6 +25,7 @@ from qstore_appliance.errors import (
     Cancelled,
     ConfigurationInvalid,
     QStoreError,
+    ValidationFailed,
 )
 from qstore_backends.ionq.backend import IonQHardware, IonQSimulator
 from qstore_backends.ionq.breaker import MAX_FAILURES, Breaker
@@ -486,6 +490,63 @@ def test_noise_and_seeds(fake: FakeIonQ) -> None:
     assert fake.bodies[0]["shots"] == 500
     with pytest.raises(BackendCannot, match="shots"):
         noisy.expectations(execution())
+
+
+def test_a_jobs_noise_model_goes_before_the_operators(fake: FakeIonQ) -> None:
+    """What leaves names the job's model and seed; its shots are not drawn again, and exact values are refused."""
+    ideal, noisy = backend(fake), backend(fake, noise_model="harmony", noise_seed=7)
+
+    for simulator in (ideal, noisy):
+        found = simulator.expectations(replace(execution(shots=500), noise=Noise.of({"model": "aria-1"})))
+        assert found.tolist() == [[-0.5]]
+        with pytest.raises(QStoreError, match="shots"):
+            simulator.expectations(replace(execution(), noise=Noise.of({"model": "aria-1"})))
+    noisy.expectations(replace(execution(shots=500), noise=Noise.of({"model": "ideal"})))
+    ideal.expectations(execution(shots=500))
+
+    assert [body["noise"] for body in fake.bodies] == [
+        {"model": "aria-1", "seed": 1},
+        {"model": "aria-1", "seed": 7},
+        {"model": "ideal"},
+        {"model": "ideal"},
+    ]
+    assert fake.bodies[0]["shots"] == 500
+
+
+def test_noise_that_ionq_does_not_have(fake: FakeIonQ) -> None:
+    """Unknown models and channels of our own are refused before anything is sent; hardware has its own noise."""
+    simulator = backend(fake)
+    hardware = IonQHardware({"api_key": KEY, "base_url": fake.url, "target": "qpu.forte-1"})
+    with pytest.raises(ValidationFailed, match="aria-1"):
+        simulator.expectations(replace(execution(shots=10), noise=Noise.of({"model": "aria-9"})))
+    with pytest.raises(BackendCannot, match="no noise channels"):
+        simulator.sample(replace(execution(shots=10), noise=Noise.of({"readout": 0.1})))
+    with pytest.raises(BackendCannot, match="no noise models"):
+        hardware.expectations(replace(execution(shots=10), noise=Noise.of({"model": "aria-1"})))
+    assert fake.bodies == []
+
+
+def test_a_job_trains_under_a_model(fake: FakeIonQ) -> None:
+    """From a plan's config to the payload: every circuit that leaves carries the model and a seed of its own."""
+    options = {"api_key": KEY, "base_url": fake.url, "poll_interval": 0.01}
+    circuit = {"n_qubits": 1, "gates": [{"type": "RY", "targets": [0], "parameters": {"theta": "a_0"}}]}
+    config = {"task": "energy", "hamiltonian": [{"pauli": "Z0", "coeff": 1.0}], "epochs": 2, "shots": 100}
+    plan = Plan(
+        circuit=circuit,
+        config={**config, "noise": {"model": "forte-1"}},
+        backend="ionq_simulator",
+        backend_options=options,
+        dataset={},
+        seed=1,
+    )
+
+    training = Training(plan)
+    list(training.epochs())
+    trained = training.finish()
+
+    assert {body["noise"]["model"] for body in fake.bodies} == {"forte-1"}
+    assert len({body["noise"]["seed"] for body in fake.bodies}) == len(fake.bodies) == 5
+    assert trained.receipt["noise"] == {"model": "forte-1"}
 
 
 def test_hardware(fake: FakeIonQ) -> None:

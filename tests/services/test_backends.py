@@ -13,6 +13,7 @@ from qstore_appliance.engine import discovery
 from qstore_appliance.engine.backend import Capabilities, Prices
 from qstore_appliance.engine.circuit import Circuit, Gate
 from qstore_appliance.engine.discovery import Description
+from qstore_appliance.engine.noise import Noise
 from qstore_appliance.errors import (
     BackendCannot,
     BackendUnavailable,
@@ -20,6 +21,7 @@ from qstore_appliance.errors import (
     Forbidden,
     NotFound,
     QStoreError,
+    ValidationFailed,
     WorkerCrash,
 )
 from qstore_appliance.services.backends import Backends
@@ -188,6 +190,34 @@ async def test_auto_keeps_circuits_here(build: Any) -> None:
     assert await backends.pick(LAB, "ionq_simulator", {}, CIRCUIT, None) == ("ionq_simulator", "ionq_simulator")
     with pytest.raises(BackendCannot):
         await backends.pick(LAB, None, {}, CIRCUIT, None)
+
+
+async def test_noise_picks_its_backend(build: Any) -> None:
+    """ "auto" passes over who cannot do it; a named one is refused with what it has; models are known by name."""
+    backends = build(
+        native=described("native", noise=("readout",)),
+        qsim=described("qsim", noise=("depolarizing", "amplitude_damping", "readout")),
+        ionq_simulator=described("ionq_simulator", remote=True, noise_models=("ideal", "aria-1")),
+    )
+    readout, gates, model = (
+        Noise.of(config) for config in ({"readout": 0.1}, {"readout": 0.1, "depolarizing": 0.1}, {"model": "aria-1"})
+    )
+
+    assert await backends.pick(LAB, None, {}, CIRCUIT, 10, readout) == ("native", "native")
+    assert await backends.pick(LAB, None, {}, CIRCUIT, 10, gates) == ("qsim", "qsim")
+    assert await backends.pick(LAB, None, {"default_backend": "native"}, CIRCUIT, 10, gates) == ("qsim", "qsim")
+    picked = await backends.pick(LAB, "ionq_simulator", {}, CIRCUIT, 10, model)
+    assert picked == ("ionq_simulator", "ionq_simulator")
+    with pytest.raises(BackendCannot, match="native has only readout, not depolarizing"):
+        await backends.pick(LAB, "native", {}, CIRCUIT, 10, gates)
+    with pytest.raises(BackendCannot, match="no noise channels"):
+        await backends.pick(LAB, "ionq_simulator", {}, CIRCUIT, 10, readout)
+    with pytest.raises(BackendCannot, match="qsim has no noise models"):
+        await backends.pick(LAB, "auto", {}, CIRCUIT, 10, model)
+    with pytest.raises(ValidationFailed, match="it has ideal, aria-1") as refused:
+        await backends.pick(LAB, "ionq_simulator", {}, CIRCUIT, 10, Noise.of({"model": "aria-9"}))
+    assert refused.value.details["errors"][0]["field"] == "config.noise.model"
+    await backends.close()
 
 
 async def test_operators_prices_stand_over_the_plugins(build: Any) -> None:

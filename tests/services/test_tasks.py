@@ -16,7 +16,7 @@ from qstore_appliance.domain.listing import Page
 from qstore_appliance.domain.models import DeploymentDraft, PredictDraft
 from qstore_appliance.engine import artifact
 from qstore_appliance.engine.training import Training
-from qstore_appliance.errors import Conflict, ValidationFailed
+from qstore_appliance.errors import BackendCannot, Conflict, QStoreError, ValidationFailed
 from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock
 from tests.services.laboratory import GATES, Laboratory, field_of
@@ -120,6 +120,64 @@ async def test_a_regression_learns_a_column(laboratory: Laboratory) -> None:
     assert job.metrics["baseline"]["ridge"] > 0.5
     assert job.model_id is not None
     assert (await laboratory.models.get(caller, job.model_id)).name == "iris regressor"
+
+
+NOISE: dict[str, Any] = {"depolarizing": 0.01, "readout": {"p01": 0.02, "p10": 0.05}}
+
+
+async def test_a_job_with_noise_is_the_same_each_time(laboratory: Laboratory) -> None:
+    """From the draft to the metrics on the backend that can: bit by bit for one seed, and the receipt says what noise."""
+    caller = await laboratory.caller()
+    asked = {"task": "energy", "hamiltonian": H2, "epochs": 2, "shots": 20, "seed": 4, "noise": NOISE}
+
+    jobs = [await seen_through(laboratory, caller, await draft(laboratory, caller, STATE, **asked)) for _ in range(2)]
+
+    first, again = jobs
+    assert first.status == Status.COMPLETED
+    assert first.config["noise"] == NOISE
+    assert first.backend == "qsim"
+    assert first.metrics["energy"] == again.metrics["energy"]
+    assert first.metrics["energy_std_error"] > 0
+    assert first.resources.total_shots == first.resources.circuits_executed * 20
+
+
+async def test_a_noisy_model_is_deployed_where_its_noise_can_be_had(laboratory: Laboratory) -> None:
+    """It answers under its noise: a backend without it is refused."""
+    caller = await laboratory.caller()
+    dataset = {"type": "iris", "train_size": 6, "val_size": 3, "features": {"method": "pca"}}
+    drafted = await laboratory.draft(caller, dataset=dataset, epochs=1, shots=5, noise=NOISE)
+    job = await seen_through(laboratory, caller, drafted)
+    assert job.model_id is not None
+    await laboratory.models.deploy(caller, job.model_id, DeploymentDraft())
+
+    with pytest.raises(BackendCannot, match="only readout"):
+        await laboratory.models.predict(
+            caller, job.model_id, PredictDraft.model_validate({"inputs": [[0.0] * 4], "options": {"backend": "native"}})
+        )
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "says"),
+    [
+        ({"noise": NOISE}, ValidationFailed, "config.shots"),
+        ({"noise": NOISE, "shots": 10, "gradient": "adjoint"}, BackendCannot, "without noise"),
+        ({"noise": NOISE, "shots": 10, "optimizer": "lbfgs"}, ValidationFailed, "config.optimizer"),
+        ({"noise": NOISE, "shots": 10, "backend": "native"}, BackendCannot, "only readout, not depolarizing"),
+        ({"noise": {"model": "aria-1"}, "shots": 10}, BackendCannot, "No simulator can run this"),
+    ],
+)
+async def test_noise_that_cannot_be_had_is_refused_at_submit(
+    laboratory: Laboratory, config: dict[str, Any], error: type[QStoreError], says: str
+) -> None:
+    """With the field that has to change, or with what the backend has; no job is left behind."""
+    caller = await laboratory.caller()
+    drafted = await draft(laboratory, caller, STATE, task="energy", hamiltonian=H2, **config)
+
+    with pytest.raises(error) as refused:
+        await laboratory.jobs.submit(caller, drafted)
+
+    assert says in f"{refused.value.message} {refused.value.details}"
+    assert await JobRow.all().count() == 0
 
 
 async def test_values_are_answered(laboratory: Laboratory) -> None:

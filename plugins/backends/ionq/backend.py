@@ -236,7 +236,7 @@ class _Remote(Backend):
 
 class IonQSimulator(_Remote):
     """
-    IonQ's simulator: exact where it is ideal, by shots with a noise model.
+    IonQ's simulator: exact where it is ideal, by shots with a noise model, the operator's or that of a job.
 
     The ideal one ignores shots and answers probabilities; outcomes are then drawn from those here.
     """
@@ -249,27 +249,29 @@ class IonQSimulator(_Remote):
         model = self._text("noise_model", "ideal")
         if model not in NOISE_MODELS:
             raise ConfigurationInvalid(f"backends.{self.name}.noise_model is one of {', '.join(NOISE_MODELS)}.")
-        self._ideal = model == "ideal"
         self._noise = {"model": model}
         self.capabilities = Capabilities(
             max_qubits=self._qubits(),
             max_depth=None,
             gates=tuple(GATES),
-            exact=self._ideal,
+            exact=model == "ideal",
             shots=True,
             adjoint=False,
             statevector=False,
             remote=True,
+            noise_models=NOISE_MODELS,
         )
 
     def _noise_of(self, execution: Execution) -> dict[str, Any] | None:
-        if self._ideal or self._noise is None:
-            return self._noise
+        noise = self._noise if execution.noise is None else {"model": execution.noise.model}
+        if noise is None or noise["model"] == "ideal":
+            return noise
         seed = self.options.get("noise_seed", execution.seed)
-        return {**self._noise, **({"seed": int(seed) % 2**31} if isinstance(seed, int) else {})}
+        return {**noise, **({"seed": int(seed) % 2**31} if isinstance(seed, int) else {})}
 
     def _measured(self, execution: Execution, found: list[wire.Distribution]) -> list[wire.Distribution]:
-        if execution.shots is None or not self._ideal:
+        noise = self._noise_of(execution)
+        if execution.shots is None or (noise is not None and noise["model"] != "ideal"):
             return found
         streams = np.random.SeedSequence(execution.seed).spawn(len(found))
         return [wire.drawn(one, execution.shots, stream) for one, stream in zip(found, streams, strict=True)]

@@ -34,6 +34,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     has_gpu: bool
     supports_shots: bool
     supports_exact: bool
+    #: Channels of `config.noise`, and names for `config.noise.model`.
+    supports_noise: list[str]
+    noise_models: list[str]
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +136,8 @@ def shown(backend: BackendRecord) -> BackendAnswer:
             has_gpu=bool(can.get("gpu", False)),
             supports_shots=bool(can.get("shots", False)),
             supports_exact=bool(can.get("exact", False)),
+            supports_noise=list(can.get("noise", [])),
+            noise_models=list(can.get("noise_models", [])),
         ),
         performance=Performance(
             avg_latency_ms=backend.avg_latency_ms,
