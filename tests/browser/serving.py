@@ -106,7 +106,9 @@ class Lab:
         assert envelope["success"], envelope["error"]
         return envelope["data"]
 
-    def submit(self, name: str, dataset: str, *, epochs: int, qubits: int = 4, batch_size: int = 32) -> str:
+    def submit(
+        self, name: str, dataset: str, *, epochs: int, qubits: int = 4, batch_size: int = 32, **config: Any
+    ) -> str:
         """A job on a new circuit of one layer; its id."""
         turns = [("RY", "x_{}"), ("RY", "theta_{}"), ("RZ", "phi_{}")]
         gates: list[dict[str, Any]] = [
@@ -116,7 +118,7 @@ class Lab:
         ]
         gates += [{"type": "CNOT", "targets": [qubit, (qubit + 1) % qubits]} for qubit in range(qubits)]
         circuit = self.post("/v1/circuits", {"name": name, "n_qubits": qubits, "gates": gates})
-        config = {
+        config |= {
             "epochs": epochs,
             "batch_size": batch_size,
             "learning_rate": 0.05,

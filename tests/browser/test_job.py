@@ -59,6 +59,17 @@ def test_a_live_job_moves_without_reload_and_can_be_cancelled(lab: Lab, page: An
             lab.post(f"/v1/jobs/{job_id}/cancel", {})
 
 
+def test_the_noise_of_a_job_is_shown(lab: Lab, page: Any):
+    """The configuration names the channels with their strengths, beside the shots."""
+    noise = {"readout": {"p01": 0.01, "p10": 0.04}}
+    job_id = lab.submit("Noisy", "iris", epochs=1, qubits=2, shots=10, noise=noise)
+
+    page.goto(f"/app/jobs/{job_id}")
+
+    page.locator("[data-part=configuration]", has_text="readout 0.01 / 0.04").wait_for()
+    assert lab.finished(job_id)["receipt"]["noise"] == noise
+
+
 def test_a_lost_connection_comes_back_from_the_last_event(lab: Lab, page: Any):
     """The page says that it lost the server, reconnects by itself, and asks for what came after its last event."""
     sent: list[dict[str, Any]] = []

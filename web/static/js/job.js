@@ -206,6 +206,18 @@ function hamiltonian(terms) {
   return terms.molecule ? `${terms.molecule} at ${terms.bond_length} Å` : `${terms.model} chain`;
 }
 
+function noise(asked) {
+  if (!asked) return null;
+  if (asked.model) return `model ${asked.model}`;
+  const { depolarizing, amplitude_damping: damping, readout } = asked;
+  const both = readout !== null && typeof readout === "object" ? `${readout.p01} / ${readout.p10}` : readout;
+  const parts = { depolarizing, "amplitude damping": damping, readout: both };
+  return Object.entries(parts)
+    .filter(([, strength]) => strength !== null && strength !== undefined)
+    .map(([name, strength]) => `${name} ${strength}`)
+    .join(" · ");
+}
+
 function drawConfiguration() {
   const { config } = job;
   const { dataset = {}, readout = {} } = config;
@@ -224,6 +236,7 @@ function drawConfiguration() {
     ["Batch size", config.dataset && config.batch_size],
     ["Gradient", config.gradient],
     ["Shots", config.shots ? format.count(config.shots) : "exact"],
+    ["Noise", noise(config.noise)],
     ["Seed", config.seed ?? job.receipt?.seed],
     ["Priority", job.priority],
     ["Project", job.project],
