@@ -1,13 +1,16 @@
 """
-Xanadu's Lightning: exact state vectors on this machine in double precision, adjoint gradients.
+Xanadu's Lightning: exact state vectors in double precision, adjoint gradients, on the processor or on a graphics card.
 
 Each sample takes one adjoint pass with the loss's weighted sum of observables, as in the built-in simulator.
-Options: `max_qubits`.
+Options: `device` ("auto": lightning.gpu where its wheel and a CUDA device are there, else lightning.qubit; "cpu"; "gpu"),
+`max_qubits`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -18,13 +21,23 @@ from qstore_appliance.engine.circuit import GATES
 from qstore_appliance.engine.observables import Observable
 from qstore_appliance.engine.shots import sampled
 from qstore_appliance.errors import BackendUnavailable, ConfigurationInvalid
+from qstore_backends.cuda import Cuda, first_device
 
 Floats = NDArray[np.float64]
 
 CHUNK_BYTES: Final = 256 * 2**20
 """Amplitudes that are held at once while outcomes are drawn."""
 
-DEVICE: Final = "lightning.qubit"
+CPU: Final = "lightning.qubit"
+GPU: Final = "lightning.gpu"
+
+VECTOR: Final = 16
+"""Bytes for each amplitude of one state in double precision, in which everything is computed."""
+
+ADJOINT_VECTORS: Final = 5
+"""States that an adjoint pass of a sum of observables holds; on the processor two more for each thread."""
+
+MOST_QUBITS: Final = 30
 
 
 class Lightning(Backend):
@@ -40,9 +53,11 @@ class Lightning(Backend):
 
         self._qml: Any = pennylane
         self._devices: dict[int, Any] = {}
-        most = options.get("max_qubits", 26)
-        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= 30:
-            raise ConfigurationInvalid("backends.lightning.max_qubits must be a whole number from 1 to 30.")
+        card = self._card(options.get("device", "auto"))
+        vectors = ADJOINT_VECTORS + (2 * _threads() if card is None else 0)
+        most = options.get("max_qubits", MOST_QUBITS)
+        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST_QUBITS:
+            raise ConfigurationInvalid(f"backends.lightning.max_qubits must be a whole number from 1 to {MOST_QUBITS}.")
         self.capabilities = Capabilities(
             max_qubits=most,
             max_depth=None,
@@ -51,9 +66,46 @@ class Lightning(Backend):
             shots=True,
             adjoint=True,
             statevector=True,
+            gpu=card is not None,
             precisions=("single", "double"),
             noise=("readout",),
+            state_bytes=(VECTOR, VECTOR),
+            gradient_bytes=(vectors * VECTOR, vectors * VECTOR),
+            memory_bytes=None if card is None else card.memory_bytes,
         )
+
+    def _card(self, wanted: object) -> Cuda | None:
+        """
+        The graphics card that will be used; None for the processor. `device` says which, and why no card.
+
+        Raises:
+            BackendUnavailable: A card is wanted and cannot be used.
+        """
+        if wanted not in ("auto", "cpu", "gpu"):
+            raise ConfigurationInvalid('backends.lightning.device must be "auto", "cpu" or "gpu".')
+        self._kind, self.device = CPU, CPU
+        if wanted == "cpu":
+            return None
+        try:
+            card = self._working_card()
+        except BackendUnavailable as fault:
+            if wanted == "gpu":
+                raise BackendUnavailable(f"{GPU} cannot be used: {fault.message}.") from fault
+            self.device = f"{CPU}, since {GPU} cannot be used: {fault.message}"
+            return None
+        self._kind, self.device = GPU, f"{GPU} on {card.name}"
+        return card
+
+    def _working_card(self) -> Cuda:
+        if find_spec("pennylane_lightning.lightning_gpu") is None:
+            raise BackendUnavailable("the package pennylane-lightning-gpu is missing (`scripts/setup gpu` installs it)")
+        card = first_device()
+        try:
+            # It says itself what it misses: cuStateVec, a newer card.
+            self._devices[1] = self._qml.device(GPU, wires=1)
+        except Exception as fault:
+            raise BackendUnavailable(f"it does not start: {' '.join(str(fault).split())[:200]}") from fault
+        return card
 
     def expectations(self, execution: Execution) -> Floats:
         self.check(execution)
@@ -107,9 +159,9 @@ class Lightning(Backend):
     def _device(self, n_qubits: int) -> Any:
         if n_qubits not in self._devices:
             try:
-                self._devices[n_qubits] = self._qml.device(DEVICE, wires=n_qubits)
+                self._devices[n_qubits] = self._qml.device(self._kind, wires=n_qubits)
             except self._qml.exceptions.DeviceError as fault:
-                raise BackendUnavailable(f"PennyLane has no device {DEVICE}: {fault}") from fault
+                raise BackendUnavailable(f"PennyLane has no device {self._kind}: {fault}") from fault
         return self._devices[n_qubits]
 
     def _tape(self, operations: list[Any], measured: list[Any], trainable: list[int] | None = None) -> Any:
@@ -148,3 +200,11 @@ class Lightning(Backend):
         if not factors:
             return qml.Identity(0)
         return factors[0] if len(factors) == 1 else qml.prod(*factors)
+
+
+def _threads() -> int:
+    """Of OpenMP, as it counts them."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

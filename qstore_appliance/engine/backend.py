@@ -52,6 +52,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         remote: Circuits leave this machine; `auto` never takes such a backend.
         noise: Channels of `noise.CHANNELS` that it can apply.
         noise_models: Names of noise models of its own.
+        state_bytes: Memory that running one circuit takes for each of its 2**n amplitudes, in the order of `precisions`;
+            empty where the size of a state does not matter here.
+        gradient_bytes: The same with its gradient; empty where that takes no more.
+        memory_bytes: Of a memory of its own that states lie in, such as a graphics card's; None where it is the machine's.
     """
 
     max_qubits: int
@@ -66,6 +70,20 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     remote: bool = False
     noise: tuple[str, ...] = ()
     noise_models: tuple[str, ...] = ()
+    state_bytes: tuple[int, ...] = ()
+    gradient_bytes: tuple[int, ...] = ()
+    memory_bytes: int | None = None
+
+    def memory_needed(self, n_qubits: int, precision: str | None = None, *, gradient: bool = False) -> int:
+        """
+        Bytes that one circuit of this size takes while it runs; 0 where nothing is known of that.
+
+        Args:
+            precision: None for the one that takes least.
+        """
+        each = (gradient and self.gradient_bytes) or self.state_bytes
+        known = [size for size, name in zip(each, self.precisions, strict=False) if precision in (None, name)]
+        return min(known, default=0) << n_qubits
 
 
 class Prices(msgspec.Struct, frozen=True):
@@ -175,6 +193,10 @@ class Backend(ABC):
     capabilities: Capabilities
     prices: Prices = Prices()
     limits: Limits = Limits()
+
+    #: What it runs on where that is not always the same, in words, for the receipts of its jobs: a graphics card's name,
+    #: or why there is none.
+    device: str | None = None
 
     #: A backend that waits for something asks this every moment: True ends the wait with `Cancelled`, and being asked
     #: shows that it is not stuck. A training puts its own here.

@@ -43,6 +43,7 @@ def ran(plan: Plan, runner: Runner, task: str) -> dict[str, Any]:
         "task": task,
         "backend": runner.backend.name,
         "kind": runner.backend.kind,
+        "device": runner.backend.device,
         "precision": runner.precision,
         "shots": runner.shots,
         "noise": None if runner.noise is None else runner.noise.document(),
