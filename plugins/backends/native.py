@@ -1,13 +1,12 @@
 """
 The built-in simulator: exact state vectors by our own kernels, many samples side by side, adjoint gradients.
 
-Options: `threads` (0: all cores), `max_qubits` (the default follows from the machine's memory).
+Options: `threads` (0: all cores), `max_qubits`.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,8 +32,8 @@ Floats = NDArray[np.float64]
 CHUNK_BYTES: Final = 256 * 2**20
 """States and costates that are held at once; a larger batch runs in chunks."""
 
-BYTES_PER_AMPLITUDE: Final = 4 * 4
-"""State and costate, real and imaginary parts, in single precision: of a large circuit one sample at a time."""
+MOST_QUBITS: Final = 28
+"""Beyond it sums in single precision are not as exact as is promised."""
 
 PRECISIONS: Final = ("single", "double")
 
@@ -58,7 +57,7 @@ class Native(Backend):
         super().__init__(options)
         self._threads = _whole(options, "threads", 0, 0, 1024)
         self.capabilities = Capabilities(
-            max_qubits=_whole(options, "max_qubits", _qubits_in_memory(), 1, 28),
+            max_qubits=_whole(options, "max_qubits", MOST_QUBITS, 1, MOST_QUBITS),
             max_depth=None,
             gates=tuple(GATES),
             exact=True,
@@ -67,6 +66,10 @@ class Native(Backend):
             statevector=True,
             precisions=PRECISIONS,
             noise=("readout",),
+            # Real and imaginary parts of the state; with a gradient of its costate too. Of a large circuit one sample at
+            # a time.
+            state_bytes=(2 * 4, 2 * 8),
+            gradient_bytes=(4 * 4, 4 * 8),
         )
         self._plans: WeakKeyDictionary[Program, _Plan] = WeakKeyDictionary()
         self._last: tuple[Program, _Plan] | None = None
@@ -312,15 +315,6 @@ def _chunks(execution: Execution, plan: _Plan) -> list[range]:
     bytes_per_block = 2 * LANES * np.dtype(_dtype(execution)).itemsize << plan.arranged.row_bits
     step = samples * max(1, CHUNK_BYTES // bytes_per_block)
     return [range(first, min(first + step, execution.batch)) for first in range(0, execution.batch, step)]
-
-
-def _qubits_in_memory() -> int:
-    """The largest circuit whose block of samples takes at most half of the machine's memory."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        total = 4 * 2**30
-    return max(1, min(28, (total // 2 // BYTES_PER_AMPLITUDE).bit_length() - 1))
 
 
 def _whole(options: Mapping[str, object], key: str, default: int, low: int, high: int) -> int:

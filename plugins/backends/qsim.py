@@ -58,6 +58,7 @@ class Qsim(Backend):
             adjoint=False,
             statevector=True,
             noise=CHANNELS,
+            state_bytes=(8,),
         )
         self._circuits: WeakKeyDictionary[Program, Any] = WeakKeyDictionary()
 

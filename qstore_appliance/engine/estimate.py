@@ -42,7 +42,11 @@ MULTIPLY: Final = 1.0e-10
 LINE_SEARCH: Final = (3.0, 21.0)
 #: A child with the engine loaded; and with scikit-learn for the baseline.
 PROCESS_BYTES: Final = 260_000_000
-STATE_BYTES: Final = 32  # ψ and λ, real and imaginary parts, single precision, with their scratch
+#: Bytes for each amplitude where a backend says nothing of it: a state, its costate, and scratch in double precision.
+STATE_BYTES: Final = 48
+#: Outcomes are drawn from a copy of the amplitudes and from their probabilities.
+DRAWN_BYTES: Final = 24
+#: Small states are run many at once, within so many bytes.
 STATES_AT_ONCE: Final = 256 * 2**20
 
 #: Plain rotations that a gate's angles are made of, where it is not one each (`lowering.py` makes them).
@@ -139,7 +143,8 @@ def estimate(
     around = parts.test * forward + START + parts.train * (BASELINE + MULTIPLY * n_inputs**2)
     whole = Interval(*(n * epoch + around for n in (fewest, epochs, epochs)))
 
-    states = min(batch * STATE_BYTES * 2**circuit.n_qubits, max(STATES_AT_ONCE, 8 * STATE_BYTES * 2**circuit.n_qubits))
+    one = _state(config, capabilities, circuit.n_qubits, kind, rule)
+    states = min(batch * one, max(STATES_AT_ONCE, one))
     rows = n_samples * n_inputs * (1 if n_reference else 8) + n_samples * circuit.n_qubits * 8
     memory = Interval(*[float(PROCESS_BYTES + states + 2 * rows)] * 3)
     surest = per_sample.expected or 1.0
@@ -149,6 +154,18 @@ def estimate(
         circuits=circuits,
         shots=circuits.times(*[float(shots or 0)] * 3),
     )
+
+
+def _state(config: Mapping[str, Any], capabilities: Capabilities, n_qubits: int, kind: str, rule: str) -> int:
+    """Bytes of this machine that one circuit takes, as it is run in this job."""
+    if kind == "hardware" or capabilities.remote or capabilities.memory_bytes is not None:
+        return 0
+    sampling = config.get("task") == "sampling"
+    needed = capabilities.memory_needed(
+        n_qubits, str(config.get("precision") or "single"), gradient=rule == "adjoint" and not sampling
+    )
+    drawn = DRAWN_BYTES if sampling or config.get("shots") is not None else 0
+    return (needed or STATE_BYTES << n_qubits) + (drawn << n_qubits)
 
 
 def _rule(config: Mapping[str, Any], capabilities: Capabilities) -> str:

@@ -12,7 +12,8 @@ from qstore_appliance.engine import machine_speed
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.discovery import Description
 from qstore_appliance.engine.noise import Noise
-from qstore_appliance.errors import BackendCannot, BackendUnavailable, Forbidden, QStoreError
+from qstore_appliance.errors import BackendCannot, BackendUnavailable, Forbidden, InsufficientMemory, QStoreError
+from qstore_appliance.services.machine import memory_available
 from qstore_appliance.services.probes import Probes
 
 AUTO = "auto"
@@ -60,6 +61,7 @@ class Choices(Probes):
             NotFound: No backend has the wanted name.
             Forbidden: The organization does not allow it.
             BackendUnavailable: It does not work on this machine; the reason is the plugin's.
+            InsufficientMemory: Its state is larger than the memory, or for "auto" than that of any that could run it.
             BackendCannot: It cannot run this circuit, or has no such noise; or for "auto" none can.
             ValidationFailed: `config.noise.model`: the named backend has models, but none of this name.
         """
@@ -95,11 +97,13 @@ class Choices(Probes):
         """What "auto" takes, and the sentence that says why. Args: passed: What was passed over before, and why."""
         passed = list(passed or ())
         known = len(passed)
+        too_large: list[InsufficientMemory] = []
         for name in await self._order(job):
             try:
                 found = await self._check(name, job)
             except QStoreError as error:
                 passed.append((name, error.message))
+                too_large += [error] if isinstance(error, InsufficientMemory) else []
                 continue
             can = found.capabilities
             # A circuit leaves this machine only when somebody says so.
@@ -110,6 +114,8 @@ class Choices(Probes):
                 passed.append((name, out))
                 continue
             return name, self._why_auto(name, found, job, passed)
+        if too_large:
+            raise min(too_large, key=lambda error: int(error.details["needed_bytes"]))
         refusals = [f"{name}: {why}" for name, why in passed[known:]]
         raise BackendCannot("No simulator can run this. " + " ".join(refusals), details={"reasons": refusals})
 
@@ -223,6 +229,15 @@ def _check_fit(found: Description, circuit: Circuit, shots: int | None, noise: N
     can = found.capabilities
     if can is None:
         raise BackendUnavailable(f"The backend {found.name} is not available: {found.reason}")
+    # Before the bound on qubits: where memory is the reason, it is said, with how much there would have to be.
+    needed, available = can.memory_needed(circuit.n_qubits), can.memory_bytes
+    available = memory_available() if available is None else available
+    if needed > available:
+        raise InsufficientMemory(
+            f"{circuit.n_qubits} qubits need at least {needed:,} bytes of memory on {found.name}; "
+            f"{available:,} are available.",
+            details={"needed_bytes": needed, "available_bytes": available},
+        )
     if circuit.n_qubits > can.max_qubits:
         raise BackendCannot(
             f"{found.name} takes at most {can.max_qubits} qubits on this machine; the circuit has {circuit.n_qubits}."

@@ -131,12 +131,11 @@ class Submission:
             kind=found.kind,
             n_reference=facts.n_reference if n_classes in (1, len(facts.classes)) else 0,
         )
-        needed, available = int(taken.memory_bytes.expected), memory_available()
-        if needed > available:
-            raise InsufficientMemory(
-                f"This needs about {needed:,} bytes of memory; {available:,} are available.",
-                details={"needed_bytes": needed, "available_bytes": available},
-            )
+        _check_memory(int(taken.memory_bytes.expected), memory_available(), "memory")
+        if found.capabilities.memory_bytes is not None:
+            adjoint = draft.config.task != "sampling" and draft.config.shots is None
+            needed = found.capabilities.memory_needed(circuit.n_qubits, draft.config.precision, gradient=adjoint)
+            _check_memory(needed, found.capabilities.memory_bytes, f"{backend}'s own memory")
         return Accepted(
             circuit={"name": row.name, "version": row.version, **definition},
             config=config,
@@ -197,6 +196,14 @@ async def _read(definition: Mapping[str, Any], gate_count: int) -> Circuit:
     if gate_count < _MANY_GATES:
         return unified.read(definition)
     return await asyncio.to_thread(unified.read, definition)
+
+
+def _check_memory(needed: int, available: int, where: str) -> None:
+    if needed > available:
+        raise InsufficientMemory(
+            f"This needs about {needed:,} bytes of {where}; {available:,} are available.",
+            details={"needed_bytes": needed, "available_bytes": available},
+        )
 
 
 def _check_readout(config: ConfigDraft, circuit: Circuit) -> None:

@@ -14,6 +14,8 @@ from qstore_appliance.api.live import stream
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.events import JobProgress
+from qstore_appliance.services import backends as services_backends
+from qstore_appliance.services import submission
 from qstore_appliance.services.journal import Entry, Journal, Line
 from tests.api.conftest import Client, Served
 from tests.factories import make_job_row
@@ -95,6 +97,52 @@ async def test_jobs_that_cannot_be(owner: httpx.AsyncClient, change: dict[str, A
     answer = await owner.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("n_qubits", [28, 30])
+@pytest.mark.parametrize("backend", ["native", "auto"])
+async def test_states_that_do_not_fit(
+    owner: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, backend: str, n_qubits: int
+) -> None:
+    """On a machine with a gigabyte to spare, 28 and 30 qubits are refused with the bytes needed and those available."""
+    for room in (services_backends, submission):
+        monkeypatch.setattr(room, "memory_available", lambda: 2**30)
+    gates = [{"type": "RY", "targets": [q], "parameters": {"theta": f"theta_{q}"}} for q in range(n_qubits)]
+    circuit = {"name": "large", "n_qubits": n_qubits, "gates": gates}
+    body = {
+        "circuit_id": (await owner.post("/v1/circuits", json=circuit)).json()["data"]["id"],
+        "config": {"task": "energy", "hamiltonian": {"model": "ising"}, "backend": backend},
+    }
+
+    for path in ("/v1/jobs", "/v1/jobs/estimate"):
+        answer = await owner.post(path, json=body)
+        error = answer.json()["error"]
+
+        assert (answer.status_code, error["code"]) == (422, "INSUFFICIENT_MEMORY"), path
+        assert error["details"] == {"needed_bytes": 8 * 2**n_qubits, "available_bytes": 2**30}
+        assert f"{8 * 2**n_qubits:,} bytes" in error["message"]
+
+
+async def test_gradients_that_do_not_fit(owner: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the state would fit and its costate would not, a gradient by adjoint pass is refused and one by shifts is taken."""
+    for room in (services_backends, submission):
+        monkeypatch.setattr(room, "memory_available", lambda: 5 * 2**30)
+    gates = [{"type": "RY", "targets": [q], "parameters": {"theta": f"theta_{q}"}} for q in range(28)]
+    stored = await owner.post("/v1/circuits", json={"name": "large", "n_qubits": 28, "gates": gates})
+    energy = {"task": "energy", "hamiltonian": {"model": "ising"}, "backend": "native", "precision": "double"}
+
+    refused = await owner.post("/v1/jobs", json={"circuit_id": stored.json()["data"]["id"], "config": energy})
+    shifted = await owner.post(
+        "/v1/jobs/estimate",
+        json={
+            "circuit_id": stored.json()["data"]["id"],
+            "config": energy | {"precision": "single", "gradient": "parameter_shift"},
+        },
+    )
+
+    assert refused.json()["error"]["code"] == "INSUFFICIENT_MEMORY"
+    assert refused.json()["error"]["details"]["needed_bytes"] > 32 * 2**28
+    assert shifted.status_code == 200
 
 
 async def test_missing_data_names_the_command(owner: httpx.AsyncClient) -> None:

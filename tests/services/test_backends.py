@@ -19,11 +19,13 @@ from qstore_appliance.errors import (
     BackendUnavailable,
     ConfigurationInvalid,
     Forbidden,
+    InsufficientMemory,
     NotFound,
     QStoreError,
     ValidationFailed,
     WorkerCrash,
 )
+from qstore_appliance.services import backends as backends_service
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.settings import Settings
@@ -163,6 +165,45 @@ async def test_named_backend_is_used_or_refused(
 
     with pytest.raises(error, match=says):
         await backends.pick(LAB, "b", {}, CIRCUIT, shots)
+    await backends.close()
+
+
+LARGE = Circuit.build(30, [Gate("H", (0,))])
+
+
+async def test_memory_is_a_reason_of_its_own(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state larger than the memory is refused with both numbers, whatever bound on qubits the backend has beside."""
+    monkeypatch.setattr(backends_service, "memory_available", lambda: 2**31)
+    backends = build(
+        native=described("native", max_qubits=28, precisions=("single", "double"), state_bytes=(8, 16)),
+        card=described("card", max_qubits=30, gpu=True, state_bytes=(16,), memory_bytes=2**33),
+        bounded=described("bounded", max_qubits=4, state_bytes=(1,)),
+    )
+
+    for name, each, available in (("native", 8, 2**31), ("card", 16, 2**33)):
+        with pytest.raises(InsufficientMemory) as refused:
+            await backends.pick(LAB, name, {}, LARGE, None)
+        assert refused.value.details == {"needed_bytes": each * 2**30, "available_bytes": available}
+    with pytest.raises(BackendCannot, match="at most 4 qubits"):
+        await backends.pick(LAB, "bounded", {}, LARGE, None)
+    await backends.close()
+
+
+async def test_auto_says_how_much_memory_would_do(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory keeps a circuit from every simulator that could run it, the least that would do is said."""
+    monkeypatch.setattr(backends_service, "memory_available", lambda: 2**31)
+    backends = build(
+        native=described("native", max_qubits=30, state_bytes=(16,)),
+        qsim=described("qsim", max_qubits=30, state_bytes=(8,)),
+        tiny=described("tiny", max_qubits=3),
+    )
+
+    with pytest.raises(InsufficientMemory) as refused:
+        await backends.pick(LAB, "auto", {}, LARGE, None)
+    assert refused.value.details == {"needed_bytes": 2**33, "available_bytes": 2**31}
+
+    monkeypatch.setattr(backends_service, "memory_available", lambda: 2**33)
+    assert await backends.pick(LAB, "auto", {}, LARGE, None) == ("qsim", "qsim")
     await backends.close()
 
 

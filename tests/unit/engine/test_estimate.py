@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from qstore_appliance.engine import discovery, recipe
+from qstore_appliance.engine import discovery, expressions, recipe
 from qstore_appliance.engine.backend import Capabilities
-from qstore_appliance.engine.circuit import GATES, Circuit
+from qstore_appliance.engine.circuit import GATES, Circuit, Gate
 from qstore_appliance.engine.estimate import Estimate, estimate
 from qstore_appliance.engine.formats import unified
 from qstore_appliance.engine.part_sizes import part_sizes
@@ -178,3 +178,81 @@ def test_a_sampling_is_one_circuit() -> None:
     found = estimate(digits_circuit(), config, n_samples=1, n_inputs=0, n_classes=1, capabilities=NATIVE)
 
     assert (found.circuits.low, found.circuits.high, found.shots.expected) == (1, 1, 500)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "each"),
+    [
+        ("native", {}, 16),
+        ("native", {"precision": "double"}, 32),
+        ("native", {"shots": 100}, 8 + 24),
+        ("native", {"gradient": "parameter_shift"}, 8),
+        ("native", {"task": "sampling", "dataset": None}, 8 + 24),
+        ("lightning", {"gradient": "parameter_shift"}, 16),
+        ("lightning", {"shots": 100}, 16 + 24),
+        ("qsim", {}, 8),
+        ("qsim", {"shots": 100}, 8 + 24),
+    ],
+)
+def test_memory_follows_the_backend(name: str, config: dict[str, Any], each: int) -> None:
+    """A large circuit takes what its backend keeps for each amplitude: precision, costates and draws are counted."""
+    circuit = Circuit.build(26, [Gate("RY", (0,), (expressions.symbol("a"),))])
+    capabilities = discovery.load(name, {"device": "cpu"} if name == "lightning" else {}).capabilities
+    process = of_digits(capabilities=capabilities).memory_bytes.expected
+
+    found = of_digits(circuit, capabilities=capabilities, backend=name, **config).memory_bytes.expected
+
+    assert found == pytest.approx((each << 26) + process, rel=0.2)
+
+
+MEASURED = """
+import sys
+from dataclasses import replace
+import numpy as np
+from qstore_appliance.engine import discovery, machine_speed
+
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+
+name, way, precision = sys.argv[1:]
+backend = discovery.load(name, {})
+backend.probe()
+small, large = (machine_speed._execution(n, 1)[0] for n in (4, 22))
+small, large = replace(small, precision=precision), replace(large, precision=precision)
+def run(execution):
+    if way == "gradient":
+        backend.differentiate(execution, np.ones_like)
+    else:
+        backend.expectations(execution)
+run(small)
+before = peak()
+run(large)
+print((peak() - before) / 2**22)
+print(backend.capabilities.memory_needed(22, precision, gradient=way == "gradient") / 2**22)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not on this operating system: needs /proc")
+@pytest.mark.parametrize(
+    ("name", "way", "precision"),
+    [
+        ("native", "state", "single"),
+        ("native", "gradient", "single"),
+        ("native", "gradient", "double"),
+        ("lightning", "state", "single"),
+        ("lightning", "gradient", "double"),
+        ("qsim", "state", "single"),
+    ],
+)
+def test_backends_take_the_memory_that_they_state(name: str, way: str, precision: str) -> None:
+    """The peak of a process that runs 22 qubits grows by what the capabilities say, within a fifth or two bytes."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, name, way, precision], capture_output=True, text=True, check=False
+    )
+    if "which is missing" in done.stderr:
+        pytest.skip(f"not on this operating system: {name}")
+    assert done.returncode == 0, done.stderr
+    measured, stated = map(float, done.stdout.split())
+
+    assert measured == pytest.approx(stated, rel=0.2, abs=2.0)
