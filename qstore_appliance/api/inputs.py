@@ -192,8 +192,9 @@ class _Misplaced(Exception):
         self.keys: list[str | int] = []
 
     def path(self) -> str:
+        # The last one is the document itself, which has no name.
         path = ""
-        for key in reversed(self.keys):
+        for key in reversed(self.keys[:-1]):
             path = _joined(path, key)
         return path or "body"
 

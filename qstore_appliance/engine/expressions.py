@@ -22,6 +22,8 @@ MAX_DEPTH: Final = 64
 
 FUNCTIONS: Final[Mapping[str, Callable[[float], float]]] = {"sin": math.sin, "cos": math.cos, "sqrt": math.sqrt}
 CONSTANTS: Final[Mapping[str, float]] = {"pi": math.pi}
+NO_NUMBERS: Final = frozenset(("nan", "inf", "infinity"))
+"""What programs print where a number should be, in any case; no symbol is called so."""
 
 _TOKEN = re.compile(r"[ \t]*(?:((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|([A-Za-z_][A-Za-z0-9_]*)|([-+*/()]))")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -140,12 +142,20 @@ def parse(text: str) -> Expression:
     if len(text) > MAX_LENGTH:
         raise ValueError(f"the expression is longer than {MAX_LENGTH} characters")
     if _NAME.fullmatch(text) and text not in FUNCTIONS and text not in CONSTANTS:
+        _check_names((text,))
         return symbol(text)
     expression = of_tape(_postfix(_tokens(text)))
+    _check_names(expression.symbols)
     _check_constants(expression.tape)
     if len(expression.text) > MAX_LENGTH:
         raise ValueError(f"the expression is longer than {MAX_LENGTH} characters when written out")
     return expression
+
+
+def _check_names(symbols: tuple[str, ...]) -> None:
+    for name in symbols:
+        if name.lower() in NO_NUMBERS:
+            raise ValueError(f"{name} is no finite number")
 
 
 def of_tape(tape: tuple[Step, ...]) -> Expression:

@@ -58,6 +58,10 @@ _CONTROLLED: Final[Mapping[tuple[str, int], str]] = {
     ("CNOT", 1): "CCX",
     ("SWAP", 1): "CSWAP",
 }
+#: Operands of a gate that are controls already.
+_OWN_CONTROLS: Final[Mapping[str, int]] = {
+    controlled: n for (name, n), controlled in _CONTROLLED.items() if name != "CNOT"
+}
 _ANGLE_KEYS: Final = ("theta", "angle", "phi", "param")
 _NAME_KEYS: Final = ("type", "gate_type", "gate")
 _OPERAND_KEYS: Final = ("targets", "target", "qubits", "qubit", "control", "controls")
@@ -274,10 +278,13 @@ def _operands(name: str, row: Mapping[str, Any]) -> tuple[str, tuple[int, ...]]:
     if row.get("controls") is None and "control" not in row:
         return name, targets
     controls = _qubits(_only_one(row, ("controls", "control"), "control"))
-    if not controls or (len(targets) == GATES[name].n_qubits and targets[: len(controls)] == controls):
+    if not controls:
         return name, targets
-    if len(controls) + len(targets) == GATES[name].n_qubits:
-        return name, controls + targets
+    if len(controls) <= _OWN_CONTROLS.get(name, 0):
+        if len(targets) == GATES[name].n_qubits and targets[: len(controls)] == controls:
+            return name, targets
+        if len(controls) + len(targets) == GATES[name].n_qubits:
+            return name, controls + targets
     controlled = _CONTROLLED.get((name, len(controls)))
     if controlled is None:
         raise _Fault(f"cannot have {len(controls)} control{'s' if len(controls) > 1 else ''}")
