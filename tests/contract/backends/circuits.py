@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -27,9 +29,11 @@ PARAMETERS = (
 )
 
 
-def random_circuit(rng: np.random.Generator, n_qubits: int, n_gates: int) -> Circuit:
-    """Any gate on any qubits; numbers, linear and other expressions as angles."""
-    names = sorted(name for name, spec in GATES.items() if spec.n_qubits <= n_qubits)
+def random_circuit(
+    rng: np.random.Generator, n_qubits: int, n_gates: int, known: Collection[str] = tuple(GATES)
+) -> Circuit:
+    """Any of the known gates on any qubits; numbers, linear and other expressions as angles."""
+    names = sorted(name for name, spec in GATES.items() if spec.n_qubits <= n_qubits and name in known)
     gates = []
     for _ in range(n_gates):
         name = str(rng.choice(names))
@@ -44,16 +48,26 @@ def random_circuit(rng: np.random.Generator, n_qubits: int, n_gates: int) -> Cir
 
 
 @st.composite
-def executions(draw: st.DrawFn, precision: str, max_qubits: int, max_gates: int, max_batch: int = 19) -> Execution:
+def executions(
+    draw: st.DrawFn,
+    precision: str,
+    max_qubits: int,
+    max_gates: int,
+    max_batch: int = 19,
+    *,
+    min_qubits: int = 1,
+    min_gates: int = 1,
+    known: Collection[str] = tuple(GATES),
+) -> Execution:
     """
     A random circuit with random numbers for its symbols and random Pauli strings to read.
 
     Only sizes and a seed are drawn: hypothesis prefers tiny examples, and tiny circuits prove little.
     """
-    n_qubits, n_gates = draw(st.integers(1, max_qubits)), draw(st.integers(1, max_gates))
+    n_qubits, n_gates = draw(st.integers(min_qubits, max_qubits)), draw(st.integers(min_gates, max_gates))
     batch = draw(st.integers(1, max_batch))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    program = Program.lower(random_circuit(rng, n_qubits, n_gates))
+    program = Program.lower(random_circuit(rng, n_qubits, n_gates, known))
     observables = []
     for _ in range(rng.integers(1, 6)):
         letters = rng.choice(list("IXYZ"), n_qubits)

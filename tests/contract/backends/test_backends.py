@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from qstore_appliance.engine import expressions, observables
 from qstore_appliance.engine.backend import Backend, Execution
@@ -22,24 +21,41 @@ from tests.contract.backends.circuits import executions, reference_circuit
 TOLERANCE = {"single": 1e-5, "double": 1e-10}
 
 
-def for_random_executions(backend: Backend, check: Callable[[Execution, float], None]) -> None:
-    """
-    Run a check on random executions in every precision of the backend, with how close it has to come.
+MOST_QUBITS = 8
 
-    Only our own backend is quick enough for many large ones.
+
+def sizes(backend: Backend) -> range:
+    """Numbers of qubits that every check goes through, one qubit first."""
+    return range(1, min(MOST_QUBITS, backend.capabilities.max_qubits) + 1)
+
+
+def for_random_executions(backend: Backend, check: Callable[[Execution, float], None], examples: int = 8) -> None:
+    """
+    Run a check on random executions of every size in every precision of the backend, with how close it has to come.
+
+    Only our own backend is quick enough for many samples at once. Hypothesis begins with its smallest example: with few
+    of them, circuits are not left to become trivial.
+
+    Args:
+        examples: Of each size and precision, for our own.
     """
     ours = backend.name == "native"
-    sizes = {"max_qubits": 8, "max_gates": 40} if ours else {"max_qubits": 4, "max_gates": 12, "max_batch": 5}
+    known = backend.capabilities.gates
+    for n_qubits in sizes(backend):
+        if all(GATES[name].n_qubits > n_qubits for name in known):
+            continue
+        most = {"max_gates": 40} if ours else {"min_gates": 5, "max_gates": 16, "max_batch": 3}
+        for precision in backend.capabilities.precisions:
+            drawn = executions(precision, min_qubits=n_qubits, max_qubits=n_qubits, known=known, **most)
 
-    @settings(max_examples=80 if ours else 15, deadline=None, derandomize=True, database=None)
-    @given(data=st.data())
-    def run(data: st.DataObject) -> None:
-        precision = data.draw(st.sampled_from(backend.capabilities.precisions))
-        execution = data.draw(executions(precision, **sizes))
-        if {gate.name for gate in execution.program.circuit.gates} <= set(backend.capabilities.gates):
-            check(execution, TOLERANCE[precision])
+            @settings(
+                max_examples=examples if ours else max(2, examples // 2), deadline=None, derandomize=True, database=None
+            )
+            @given(execution=drawn)
+            def run(execution: Execution) -> None:
+                check(execution, TOLERANCE[execution.precision])
 
-    run()
+            run()
 
 
 def needs(backend: Backend, *abilities: str) -> None:
@@ -49,9 +65,19 @@ def needs(backend: Backend, *abilities: str) -> None:
             pytest.skip(f"{backend.name} has no {ability}")
 
 
+def takes(backend: Backend, circuit: Circuit) -> None:
+    """Skip where a circuit is larger than the backend, or has a gate that it does not claim."""
+    try:
+        backend.check_circuit(circuit)
+    except BackendCannot as reason:
+        pytest.skip(reason.message)
+
+
 def oracle_states(execution: Execution) -> np.ndarray:
     circuit = execution.program.circuit
-    rows = oracle.batch_values(circuit, execution.weights, execution.features)
+    # A shifted program's circuit may name its weights in another order than the program binds them.
+    bound = dict(zip(execution.program.weight_names, execution.weights, strict=True))
+    rows = oracle.batch_values(circuit, [bound[name] for name in circuit.weights], execution.features)
     return np.array([oracle.state(circuit, values) for values in rows])
 
 
@@ -65,16 +91,18 @@ def test_every_gate_is_the_textbook_matrix(backend: Backend, name: str) -> None:
     needs(backend, "statevector")
     if name not in backend.capabilities.gates:
         pytest.skip(f"{backend.name} has no {name}")
-    n = GATES[name].n_qubits + 1
-    gates = [Gate("H", (q,)) for q in range(n)]
-    gates += [Gate(axis, (q,), (0.3 + q,)) for axis in ("RZ", "RX") for q in range(n)]
-    angles = tuple(0.4 + 0.7 * k for k in range(len(GATES[name].parameter_names)))
-    circuit = Circuit.build(n, [*gates, Gate(name, tuple(range(n - 1, 0, -1)), angles)])
+    own = GATES[name].n_qubits
     precision = backend.capabilities.precisions[-1]
+    angles = tuple(0.4 + 0.7 * k for k in range(len(GATES[name].parameter_names)))
+    # Beside a qubit that it does not touch, and alone: on a single qubit, where it takes one.
+    for n, targets in ((own + 1, tuple(range(own, 0, -1))), (own, tuple(range(own - 1, -1, -1)))):
+        gates = [Gate("H", (q,)) for q in range(n)]
+        gates += [Gate(axis, (q,), (0.3 + q,)) for axis in ("RZ", "RX") for q in range(n)]
+        circuit = Circuit.build(n, [*gates, Gate(name, targets, angles)])
 
-    state = backend.statevector(bare(circuit, precision=precision))[0]
+        state = backend.statevector(bare(circuit, precision=precision))[0]
 
-    assert np.abs(state - oracle.state(circuit, {})).max() < (1e-12 if precision == "double" else 1e-6)
+        assert np.abs(state - oracle.state(circuit, {})).max() < (1e-12 if precision == "double" else 1e-6)
 
 
 def bare(circuit: Circuit, *texts: str, precision: str = "single", shots: int | None = None) -> Execution:
@@ -134,6 +162,32 @@ def test_gradients_equal_the_parameter_shift(backend: Backend) -> None:
     for_random_executions(backend, check)
 
 
+class Dense(Backend):
+    """The oracle as a backend, so that the shift rule can be had of it: exact derivatives by dense matrices alone."""
+
+    name, provider = "dense", "the contract suite"
+
+    def expectations(self, execution: Execution) -> np.ndarray:
+        return oracle_expectations(execution)
+
+
+def test_gradients_equal_the_dense_oracles(backend: Backend) -> None:
+    """The gradient of a loss is the shift rule's over dense matrices, for random circuits from one qubit on."""
+    needs(backend, "exact")
+
+    def check(execution: Execution, tolerance: float) -> None:
+        execution = replace(execution, features=execution.features[:2])
+        cotangents = np.linspace(-1, 1, 2 * len(execution.observables)).reshape(2, -1)[: execution.batch]
+
+        _, gradient = backend.differentiate(execution, lambda _: cotangents)
+
+        _, expected = Dense({}).differentiate(execution, lambda _: cotangents)
+        scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
+        assert np.abs(gradient - expected).max(initial=0.0) < tolerance * scale
+
+    for_random_executions(backend, check, examples=4)
+
+
 def test_gradients_equal_finite_differences_of_the_oracle(backend: Backend) -> None:
     """The derivative agrees with the dense simulator's for repeated symbols, controlled gates and expressions."""
     needs(backend, "exact")
@@ -147,6 +201,7 @@ def test_gradients_equal_finite_differences_of_the_oracle(backend: Backend) -> N
             Gate("RXX", (0, 1), (a,)),
         ],
     )
+    takes(backend, circuit)
     execution = Execution(
         program=Program.lower(circuit),
         weights=np.array([0.7, -0.4]),
@@ -171,6 +226,7 @@ def test_gradients_equal_finite_differences_of_the_oracle(backend: Backend) -> N
 def test_the_reference_training_step_is_exact(backend: Backend) -> None:
     """Eight qubits, four layers, 36 observables and a batch that fills no whole number of lanes."""
     needs(backend, "exact")
+    takes(backend, reference_circuit())
     program = Program.lower(reference_circuit())
     rng = np.random.default_rng(5)
     execution = Execution(
@@ -185,11 +241,16 @@ def test_the_reference_training_step_is_exact(backend: Backend) -> None:
     assert np.abs(backend.expectations(execution) - oracle_expectations(execution)).max() < 1e-5
 
 
-def test_shots_estimate_the_expectation_without_bias(backend: Backend) -> None:
+@pytest.mark.parametrize("n_qubits", range(1, MOST_QUBITS + 1))
+def test_shots_estimate_the_expectation_without_bias(backend: Backend, n_qubits: int) -> None:
     """Over many samples the mean of the estimates lies within five standard errors, in every basis."""
     needs(backend, "shots")
-    circuit = Circuit.build(3, [Gate("RY", (q,), (0.5 + q,)) for q in range(3)] + [Gate("CNOT", (0, 2))])
-    texts, shots, samples = ("Z0", "Z0 Z1", "X1", "Y0 X2", "I"), 50, 200
+    last, shots, samples = n_qubits - 1, 50, 200
+    gates = [Gate("RY", (q,), (0.5 + q,)) for q in range(n_qubits)]
+    gates += [Gate("CNOT", (q, q + 1)) for q in range(last)] + [Gate("RX", (0,), (0.7,))]
+    circuit = Circuit.build(n_qubits, gates)
+    takes(backend, circuit)
+    texts = ("Z0", "X0", "Y0", "I") if n_qubits == 1 else ("Z0", f"Z0 Z{last}", f"X{last}", f"Y0 X{last}", "I")
     execution = replace(bare(circuit, *texts, shots=shots), seed=3, features=np.zeros((samples, 0)))
 
     estimates = backend.expectations(execution)
@@ -200,11 +261,14 @@ def test_shots_estimate_the_expectation_without_bias(backend: Backend) -> None:
     assert np.all(np.abs(estimates * shots - np.round(estimates * shots)) < 1e-9)
 
 
-def test_shots_follow_their_seed(backend: Backend) -> None:
+@pytest.mark.parametrize("n_qubits", [1, 2])
+def test_shots_follow_their_seed(backend: Backend, n_qubits: int) -> None:
     """The same seed draws the same, another seed differs, and samples of one batch are independent."""
     needs(backend, "shots")
-    circuit = Circuit.build(2, [Gate("H", (0,)), Gate("H", (1,))])
-    execution = replace(bare(circuit, "Z0", "X1 Z0", shots=64), seed=1, features=np.zeros((12, 0)))
+    circuit = Circuit.build(n_qubits, [Gate("H", (q,)) for q in range(n_qubits)])
+    takes(backend, circuit)
+    texts = ("Z0", "X1 Z0")[:n_qubits]
+    execution = replace(bare(circuit, *texts, shots=64), seed=1, features=np.zeros((12, 0)))
 
     first = backend.expectations(execution)
 
@@ -217,6 +281,7 @@ def test_gradients_from_shots_approach_the_exact_ones(backend: Backend) -> None:
     """With many shots the shift rule over estimates agrees with the exact gradient to a few standard errors."""
     needs(backend, "shots", "exact")
     circuit = Circuit.build(2, [Gate("RY", (0,), (expressions.symbol("a"),)), Gate("CNOT", (0, 1))])
+    takes(backend, circuit)
     execution = replace(bare(circuit, "Z0 Z1", "Z1"), weights=np.array([0.6]))
 
     _, exact = backend.differentiate(execution, lambda values: np.ones_like(values))
@@ -224,6 +289,35 @@ def test_gradients_from_shots_approach_the_exact_ones(backend: Backend) -> None:
 
     assert exact[0] == pytest.approx(-np.sin(0.6), abs=1e-5)
     assert sampled[0] == pytest.approx(exact[0], abs=0.04)
+
+
+@pytest.mark.parametrize("n_qubits", range(1, MOST_QUBITS + 1))
+def test_gradients_from_shots_lie_within_five_standard_errors(backend: Backend, n_qubits: int) -> None:
+    """Without bias: over many samples every derivative is as close to the exact one as its two terms' variances allow."""
+    needs(backend, "shots")
+    shots, samples, last = 400, 25, n_qubits - 1
+    gates = [Gate("RY", (q,), (expressions.symbol(f"a_{q}"),)) for q in range(n_qubits)]
+    gates += [Gate("CNOT", (q, q + 1)) for q in range(last)]
+    gates += [Gate("RX", (q,), (expressions.symbol(f"b_{q}"),)) for q in range(n_qubits)]
+    circuit = Circuit.build(n_qubits, gates)
+    takes(backend, circuit)
+    execution = replace(
+        bare(circuit, f"Z{last}", shots=shots),
+        weights=np.linspace(0.3, 1.2, 2 * n_qubits),
+        features=np.zeros((samples, 0)),
+        seed=11,
+    )
+
+    _, gradient = backend.differentiate(execution, lambda values: np.full_like(values, 1 / samples))
+
+    one = replace(execution, features=np.zeros((1, 0)))
+    for k in range(2 * n_qubits):
+        moved = np.pi / 2 * np.eye(2 * n_qubits)[k]
+        above, below = (
+            float(oracle_expectations(replace(one, weights=one.weights + sign * moved))[0, 0]) for sign in (1, -1)
+        )
+        error = np.sqrt((1 - above**2 + 1 - below**2) / 4 / (shots * samples))
+        assert abs(gradient[k] - (above - below) / 2) <= 5 * error + 1e-6, k
 
 
 def test_counting_circuits(backend: Backend) -> None:
@@ -247,6 +341,7 @@ def test_counting_circuits(backend: Backend) -> None:
 )
 def test_what_does_not_fit_is_refused(backend: Backend, change: dict, kind: type[QStoreError]) -> None:
     """Wrong shapes, absent qubits, unknown precision and zero shots end in an error of the family."""
+    takes(backend, reference_circuit(2, 1))
     program = Program.lower(reference_circuit(2, 1))
     execution = Execution(program, np.zeros(4), np.zeros((1, 2)), (observables.parse("Z0"),))
 
