@@ -61,8 +61,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
-    One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression the value, with
-    its standard error where shots were drawn.
+    One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression the value. Where
+    shots were drawn, with the standard error of the value, or of each probability.
     """
 
     class_index: int | None = msgspec.field(default=None, name="class")
@@ -71,6 +71,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     probabilities: list[float] | None = None
     value: float | None = None
     std_error: float | None = None
+    std_errors: list[float] | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):

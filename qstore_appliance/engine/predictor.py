@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from qstore_appliance.engine import artifact as artifacts
 from qstore_appliance.engine import discovery, observables
 from qstore_appliance.engine.backend import Backend
+from qstore_appliance.engine.covariances import Covariances
 from qstore_appliance.engine.formats import unified
 from qstore_appliance.engine.program import Program
 from qstore_appliance.engine.runner import Runner
@@ -29,7 +31,8 @@ class Prediction:
     Attributes:
         labels, class_indices: the most probable class of each input; empty where answers are numbers.
         probabilities: [n, n_classes]; each row sums to 1.
-        values: [n] of a regression, in the data's units; std_errors: what shots leave open of them; else None.
+        values: [n] of a regression, in the data's units; else None.
+        std_errors: what shots leave open of the values [n], or of the probabilities [n, n_classes]; None without shots.
         duration_ms: features, circuits and head together.
         circuits, shots: executed.
     """
@@ -92,6 +95,10 @@ class Predictor:
     def feature_names(self) -> tuple[str, ...]:
         return self._artifact.feature_names
 
+    @cached_property
+    def _covariances(self) -> Covariances:
+        return Covariances.of(self._observables)
+
     def _backend(self, name: str) -> Backend:
         if name not in self._backends:
             self._backends[name] = discovery.load(name, self._options.get(name, {}))
@@ -132,14 +139,20 @@ class Predictor:
         # Its head was fitted to noisy expectations, and its scores are those of noisy answers: so are these.
         runner = Runner(chosen, self._program, self._observables, shots, precision, noise=noise)
         chosen.check(replace(runner.execution(self._weights, features[:1]), seed=seed))
-        expectations = runner.expectations(self._weights, features, seed)
-        head = self._artifact.head_parameters
+        head, errors = self._artifact.head_parameters, None
+        if shots is None:
+            expectations = runner.expectations(self._weights, features, seed)
+        else:
+            covariances = self._covariances
+            read = replace(runner, observables=covariances.observables).expectations(self._weights, features, seed)
+            expectations = read[:, : covariances.n_readout]
+            errors = covariances.standard_errors(read, self._task.slopes(expectations, head), shots)
         circuits = runner.circuits(len(features), differentiate=False)
         if isinstance(self._task, Regression):
-            errors = None if shots is None else self._task.standard_errors(expectations, head, shots)
+            errors = None if errors is None else errors[:, 0]
             answers, probabilities, values = [], np.zeros((len(features), 0)), self._task.values(expectations, head)
         else:
-            probabilities, values, errors = self._task.probabilities(expectations, head), None, None
+            probabilities, values = self._task.probabilities(expectations, head), None
             answers = probabilities.argmax(axis=1).tolist()
         return Prediction(
             labels=[self.classes[answer] for answer in answers],

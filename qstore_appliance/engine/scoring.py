@@ -7,6 +7,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from qstore_appliance.engine import artifact as artifacts
 from qstore_appliance.engine.baseline import baseline, regression_baseline
+from qstore_appliance.engine.covariances import Covariances
 from qstore_appliance.engine.formats import unified
 from qstore_appliance.engine.plan import Plan, Trained
 from qstore_appliance.engine.problem import Part, Problem
@@ -55,9 +57,17 @@ def conclude(plan: Plan, problem: Problem, parameters: Floats, scores: Mapping[s
 
 def _energy(plan: Plan, problem: Problem, task: Energy, weights: Floats) -> dict[str, Any]:
     """The energy at the weights that are kept, which the last epoch's loss is not: that was taken before its step."""
-    runner = problem.runner
-    expectations = runner.expectations(weights, problem.train.x, runner.seed(plan.seed, "test", 0))
-    error = None if runner.shots is None else task.standard_error(expectations, runner.shots)
+    runner, error = problem.runner, None
+    seed = runner.seed(plan.seed, "test", 0)
+    if runner.shots is None:
+        expectations = runner.expectations(weights, problem.train.x, seed)
+    else:
+        covariances = Covariances.of(runner.observables)
+        runner = replace(runner, observables=covariances.observables)
+        read = runner.expectations(weights, problem.train.x, seed)
+        slopes = np.array(task.hamiltonian.coefficients)[None, None, :]
+        error = float(covariances.standard_errors(read, slopes, problem.runner.shots or 1)[0, 0])
+        expectations = read[:, : covariances.n_readout]
     return {**task.measure(expectations, problem.train.y, np.empty(0)), "energy_std_error": error}
 
 

@@ -145,11 +145,13 @@ class Predictions:
 
 
 def _answers(found: Mapping[str, Any]) -> list[Answer]:
+    errors = found.get("std_errors") or [None] * len(found["labels"] or found["values"])
     if found.get("values") is not None:
-        errors = found.get("std_errors") or [None] * len(found["values"])
         return [Answer(value=value, std_error=error) for value, error in zip(found["values"], errors, strict=True)]
-    rows = zip(found["labels"], found["class_indices"], found["probabilities"], strict=True)
+    rows = zip(found["labels"], found["class_indices"], found["probabilities"], errors, strict=True)
     return [
-        Answer(class_index=index, label=label, confidence=max(probabilities), probabilities=probabilities)
-        for label, index, probabilities in rows
+        Answer(
+            class_index=index, label=label, confidence=max(probabilities), probabilities=probabilities, std_errors=error
+        )
+        for label, index, probabilities, error in rows
     ]

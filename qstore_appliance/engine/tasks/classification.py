@@ -74,6 +74,13 @@ class Classification:
         """[batch, n_classes]; each row sums to 1."""
         return _softmax(self.logits(expectations, head))[0]
 
+    def slopes(self, expectations: Floats, head: Floats) -> Floats:
+        """[batch, n_classes, n_outputs]: derivatives of the probabilities by the expectation values."""
+        probabilities = self.probabilities(expectations, head)[:, :, None]
+        weights = np.eye(self.n_classes, self.n_outputs) if self.head == "none" else self.split(head)[0]
+        mean = (probabilities * weights).sum(axis=1, keepdims=True)
+        return np.asarray(probabilities * (weights - mean))
+
     def score(self, expectations: Floats, y: NDArray[np.int64], head: Floats) -> tuple[float, int]:
         """Mean cross entropy in nats and number of right answers."""
         logits = self.logits(expectations, head)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from qstore_appliance.engine.ground_state import ground_energy
 from qstore_appliance.engine.hamiltonians import Hamiltonian
-from qstore_appliance.engine.shots import measurements
 from qstore_appliance.engine.tasks.task import Batch
 
 Floats = NDArray[np.float64]
@@ -42,21 +41,6 @@ class Energy:
         """[n, n_terms] → the mean over n equal states."""
         coefficients = np.array(self.hamiltonian.coefficients)
         return float((expectations @ coefficients).mean()) + self.hamiltonian.constant
-
-    def standard_error(self, expectations: Floats, shots: int) -> float:
-        """
-        How far shots may move the energy, at most.
-
-        Terms that are read from the same measurement may err together, so their errors add up; those of different
-        measurements are independent.
-
-        Args:
-            expectations: [1, n_terms].
-        """
-        errors = np.sqrt(np.clip(1.0 - np.square(expectations[0]), 0.0, None) / shots)
-        weighted = np.abs(self.hamiltonian.coefficients) * errors
-        groups = measurements(self.hamiltonian.observables)
-        return float(np.sqrt(sum(weighted[members].sum() ** 2 for _, members in groups)))
 
     def score(self, expectations: Floats, y: NDArray[Any], head: Floats) -> tuple[float, int]:
         return self.energy(expectations), 0

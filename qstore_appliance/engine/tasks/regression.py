@@ -94,13 +94,10 @@ class Regression:
         """[batch, n_outputs] → [batch], in the data's units."""
         return self.target.restored(self.outputs(expectations, head))
 
-    def standard_errors(self, expectations: Floats, head: Floats, shots: int) -> Floats:
-        """
-        [batch]: how far shots alone may move an answer, in the data's units; observables count as independent.
-        """
-        variances = np.clip(1.0 - np.square(expectations), 0.0, None) / shots
-        factors = np.square(head[:-1]) if self.head == "linear" else np.eye(1, self.n_outputs)[0]
-        return np.asarray(self.target.scale * np.sqrt(variances @ factors))
+    def slopes(self, expectations: Floats, head: Floats) -> Floats:
+        """[1, 1, n_outputs]: derivatives of an answer, in the data's units, by the expectation values."""
+        factors = head[:-1] if self.head == "linear" else np.eye(1, self.n_outputs)[0]
+        return np.asarray(self.target.scale * factors)[None, None, :]
 
     def score(self, expectations: Floats, y: Floats, head: Floats) -> tuple[float, int]:
         """Mean squared error in standardised units; nothing is right or wrong."""

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from qstore_appliance.engine import artifact
-from qstore_appliance.engine.hamiltonians import build
 from qstore_appliance.engine.plan import EpochReport
 from qstore_appliance.engine.predictor import Predictor
-from qstore_appliance.engine.tasks.energy import Energy
 from qstore_appliance.engine.training import Plan, Trained, Training
 from qstore_appliance.errors import BackendCannot, ValidationFailed
 
@@ -113,27 +111,20 @@ class TestGroundStates:
 
 class TestShots:
     def test_the_standard_error_covers_the_exact_energy(self) -> None:
-        """Twenty seeds of the same state: every estimate is within five standard errors, and they average out."""
+        """Many seeds of the same state: every estimate is within five standard errors, and they scatter as is said."""
         circuit, values = ansatz(4, 1), {"theta": [0.3 * k for k in range(16)]}
         chain = {"model": "heisenberg", "h": 0.5}
         start = {"hamiltonian": chain, "initial_parameters": values, "optimizer": "sgd", "learning_rate": 1e-12}
         exact = minimise(make_plan(circuit, epochs=1, **start))[1].metrics["energy"]
 
-        found = [minimise(make_plan(circuit, seed, epochs=1, shots=200, **start))[1].metrics for seed in range(20)]
+        runs = 60
+        found = [minimise(make_plan(circuit, seed, epochs=1, shots=200, **start))[1].metrics for seed in range(runs)]
 
         offsets = np.array([(metrics["energy"] - exact) / metrics["energy_std_error"] for metrics in found])
         assert np.abs(offsets).max() < 5.0
-        assert abs(offsets.mean()) < 5.0 / np.sqrt(20)
-        assert offsets.std() > 0.1
-
-    def test_the_standard_error_falls_with_the_root_of_the_shots(self) -> None:
-        """Terms of one measurement add up, those of two are independent."""
-        task = Energy(build([{"pauli": text, "coeff": 2.0} for text in ("Z0", "Z1", "X0")], 2))
-        expectations = np.zeros((1, 3))
-
-        assert task.standard_error(expectations, 100) == pytest.approx(np.sqrt((2 * 0.2) ** 2 + 0.2**2))
-        assert task.standard_error(expectations, 400) == pytest.approx(task.standard_error(expectations, 100) / 2)
-        assert task.standard_error(np.ones((1, 3)), 100) == 0.0
+        assert abs(offsets.mean()) < 5.0 / np.sqrt(runs)
+        # The error is neither too small nor too large: in its units the energies scatter by one.
+        assert abs(offsets.std() - 1.0) < 5.0 / np.sqrt(2 * runs)
 
 
 class TestDeterminism:
