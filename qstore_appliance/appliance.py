@@ -42,6 +42,8 @@ from qstore_appliance.services.idempotency import Idempotency
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.passwords import Passwords
+from qstore_appliance.services.remote_costs import RemoteCosts
+from qstore_appliance.services.remote_jobs import RemoteJobs
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.settings import Settings
@@ -98,7 +100,19 @@ class Appliance:
         self.costs = Costs(database, clock)
         self.backends = Backends(database, self.probes, settings, clock, self.costs)
         self.runs = Runs(database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
-        self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
+        self.remote_costs = RemoteCosts(self.backends, self.calculator)
+        self.remote_jobs = RemoteJobs(database, self.backends, self.calculator, self.costs, clock)
+        self.jobs = Jobs(
+            database,
+            self.queue,
+            self.backends,
+            self.datasets,
+            self.runs,
+            self.events,
+            clock,
+            settings,
+            self.remote_costs,
+        )
         self.circuit_runs = CircuitRuns(database, self.backends, self.calculator, self.costs, clock, settings)
         self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings)
         self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings)
@@ -178,6 +192,7 @@ class Appliance:
             owner=f"{directory}:{socket.gethostname()[:40]}:{os.getpid()}",
             heartbeat=heartbeat,
             changed=lambda: portal.post(reaper.tell),
+            degraded=lambda backend, reason: portal.post(self.backends.degrade, backend, reason),
         )
         self.queue.run = trainer.run
         slots = Slots(self.queue, settings.jobs.slots)
@@ -191,10 +206,12 @@ class Appliance:
         await reaper.start()
         await self.models.reopen()
         await self.circuit_runs.start()
+        await self.remote_jobs.start()
         slots.start()
         stack.push_async_callback(stop_slots)
         stack.push_async_callback(reaper.close)
         stack.push_async_callback(self.circuit_runs.close)
+        stack.push_async_callback(self.remote_jobs.close)
         warming = asyncio.create_task(self._warm_up(), name="appliance.warm_up")
         stack.push_async_callback(_cancelled, warming)
         self._pings["slots"] = slots.ping

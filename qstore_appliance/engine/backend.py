@@ -17,6 +17,7 @@ import msgspec
 
 from qstore_appliance.engine import pieces
 from qstore_appliance.engine.noise import needs_shots
+from qstore_appliance.engine.remote_jobs import RemoteJob, RemoteJobs
 from qstore_appliance.errors import BackendBadResponse, BackendCannot, ConfigurationInvalid, ValidationFailed
 
 if TYPE_CHECKING:
@@ -202,8 +203,14 @@ class Backend(ABC):
     #: shows that it is not stuck. A training puts its own here.
     should_stop: Callable[[], bool] = staticmethod(lambda: False)
 
+    #: A backend of a provider calls this with a sentence when the provider is left alone for a while, and with None when
+    #: it works (again). A training puts its own here.
+    on_degraded: Callable[[str | None], None] = staticmethod(lambda reason: None)
+
     def __init__(self, options: Mapping[str, object]) -> None:
         self.options = dict(options)
+        #: Where a backend of a provider writes down what it sends. A training puts its own here.
+        self.remote_jobs = RemoteJobs()
         self._checked: WeakSet[Program] = WeakSet()
 
     @abstractmethod
@@ -311,6 +318,25 @@ class Backend(ABC):
         Raises:
             BackendUnavailable: With the reason.
         """
+
+    def end_remote(self, job: RemoteJob) -> RemoteJob:
+        """
+        Cancel what is left at the provider of a training that is over, with what it was charged.
+
+        Raises:
+            BackendUnavailable: The provider does not answer now.
+            BackendCannot: Nothing leaves this machine.
+        """
+        raise BackendCannot(f"The backend {self.name} has no jobs elsewhere.")
+
+    def estimated_cost(self, program: Program, shots: int) -> float | None:
+        """
+        US dollars that a provider estimates for one circuit; None where prices have to do.
+
+        Raises:
+            BackendUnavailable, BackendBadResponse: It does not say.
+        """
+        return None
 
     def circuits_for(self, batch: int, differentiate: bool, program: Program, shots: int | None = None) -> int:
         """How many circuits one call really runs: what metering and prices count."""

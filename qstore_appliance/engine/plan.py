@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from qstore_appliance.engine.remote_jobs import RemoteJob
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -22,6 +24,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         seed: of every random choice.
         checkpoint: of the last epoch that was recorded, to go on from there.
         threads: at most so many; None leaves it to the backend.
+        remote_jobs: what earlier processes of this training have sent to a provider since the checkpoint, oldest first.
     """
 
     circuit: dict[str, Any]
@@ -32,6 +35,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     checkpoint: bytes | None = None
     threads: int | None = None
+    remote_jobs: list[RemoteJob] = []
 
 
 class EpochReport(msgspec.Struct, frozen=True, kw_only=True):

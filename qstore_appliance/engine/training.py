@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstore_appliance.engine import weights
+from qstore_appliance.engine.backend import Backend
 from qstore_appliance.engine.checkpoint import Checkpoint
 from qstore_appliance.engine.course import Course
 from qstore_appliance.engine.features import Features
 from qstore_appliance.engine.landscape import Landscape
 from qstore_appliance.engine.plan import EpochReport, Plan, Trained
 from qstore_appliance.engine.problem import Part, Problem, pose, task_name
+from qstore_appliance.engine.remote_jobs import RemoteJobs
 from qstore_appliance.engine.scoring import conclude
 from qstore_appliance.engine.spsa import Perturbation, Spsa
 from qstore_appliance.engine.streams import generator
@@ -37,15 +39,26 @@ class Training:
 
     Args:
         plan: what to train; with a checkpoint it goes on where that one was taken, bit for bit.
+        remote_jobs: where a provider's jobs are written down; in memory, unless this process has something that lasts.
+        on_degraded: told why the backend's provider is left alone, and None when it works.
 
     Raises:
         ValidationFailed, InvalidCircuit, DatasetMissing, BackendUnavailable, BackendCannot: the plan cannot be run.
         ArtifactCorrupt: the checkpoint cannot be read.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        remote_jobs: RemoteJobs | None = None,
+        on_degraded: Callable[[str | None], None] = lambda reason: None,
+    ) -> None:
         self._sampling = Sampling(plan) if task_name(plan.config) == "sampling" else None
         self._descent = None if self._sampling is not None else _Descent(plan)
+        for work in (self._sampling, self._descent):
+            if work is not None:
+                work.backend.remote_jobs = RemoteJobs(plan.remote_jobs) if remote_jobs is None else remote_jobs
+                work.backend.on_degraded = on_degraded
 
     def epochs(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[EpochReport]:
         """
@@ -95,6 +108,10 @@ class _Descent:
         if checkpoint is not None:
             self._restore(checkpoint)
 
+    @property
+    def backend(self) -> Backend:
+        return self._problem.runner.backend
+
     def _restore(self, checkpoint: Checkpoint) -> None:
         fits = checkpoint.parameters.shape == self._parameters.shape
         if not fits or checkpoint.fingerprint != self._problem.fingerprint:
@@ -109,12 +126,13 @@ class _Descent:
         self._epoch, self._scores, self._best_loss = checkpoint.epoch, dict(checkpoint.scores), checkpoint.best_loss
 
     def epochs(self, should_stop: Callable[[], bool]) -> Iterator[EpochReport]:
-        self._problem.runner.backend.should_stop = should_stop
+        self.backend.should_stop = should_stop
         began, done_before = time.perf_counter(), self._epoch
         stopping = self._course.early_stopping
         with np.errstate(all="ignore"):  # what is not finite is found and named below
             while self._epoch < self._course.total_epochs and not (stopping and stopping.stopped):
                 started = time.perf_counter()
+                self.backend.remote_jobs.enter(str(self._epoch + 1), self._epoch + 1)
                 circuits = self._train_epoch(self._epoch + 1, should_stop) + self._validate(self._epoch + 1)
                 self._epoch += 1
                 self._best_loss = min(self._best_loss, self._scores["loss"])
@@ -246,4 +264,5 @@ class _Descent:
         stopping = self._course.early_stopping
         if stopping is not None and stopping.restore_best and stopping.parameters is not None:
             parameters, scores = stopping.parameters, stopping.scores
+        self.backend.remote_jobs.enter("finish", self._epoch + 1)
         return conclude(self._plan, self._problem, parameters, scores, self._epoch)

@@ -27,6 +27,7 @@ from qstore_appliance.domain.models import ModelStatus
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
 from qstore_appliance.engine.plan import Trained
 from qstore_appliance.errors import QStoreError
+from qstore_appliance.services import remote_jobs
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.journal import Entry, Journal, Line
@@ -232,7 +233,7 @@ class Endings:
     ) -> list[Event]:
         """The last write to a job, with its charge; inside the caller's transaction."""
         resources = msgspec.convert(row.resources, Resources)
-        cost = self._backends.price(row.backend, resources.circuits_executed, resources.total_shots)
+        cost = await self._cost(row, resources)
         now = self._clock.now()
         ended = await JobRow.filter(id=row.id, fence=row.fence, status=row.status).update(
             status=status,
@@ -246,7 +247,7 @@ class Endings:
         )
         if not ended:
             raise LeaseLost
-        if resources.circuits_executed:
+        if resources.circuits_executed or cost:
             await self._costs.record(
                 CostEvent(
                     id=ids.new("cost"),
@@ -263,6 +264,16 @@ class Endings:
             )
         written = await JobRow.get(id=row.id)
         return await self._journal.record(row.organization_id, row.id, [*lines, self._journal.progress(written)])
+
+    async def _cost(self, row: JobRow, resources: Resources) -> int:
+        """
+        Micro-dollars so far, epochs that were broken off included: what the provider says it charged, and the price list
+        for what it does not say, or where there is none.
+        """
+        found = await remote_jobs.charges(row.id)
+        if found is None:
+            return self._backends.price(row.backend, resources.circuits_executed, resources.total_shots)
+        return found.amount + self._backends.price(row.backend, found.circuits, found.shots)
 
     async def _requeue(self, lease: Lease, message: str, *, deaths: int, code: str | None) -> None:
         async with self._database.transaction():

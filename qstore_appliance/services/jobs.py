@@ -35,6 +35,7 @@ from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.endings import LeaseLost
 from qstore_appliance.services.journal import LEVELS, Entry, Journal, Line
+from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sorting import order_of
 from qstore_appliance.services.submission import Submission
@@ -70,6 +71,7 @@ class Jobs:
         events: EventBus,
         clock: Clock,
         settings: Settings,
+        remote_costs: RemoteCosts | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -78,7 +80,7 @@ class Jobs:
         self._events = events
         self._clock = clock
         self._settings = settings
-        self._submission = Submission(backends, datasets)
+        self._submission = Submission(backends, datasets, remote_costs)
         self._journal = Journal(events, clock)
 
     # Submitting --------------------------------------------------------------------------------------------------

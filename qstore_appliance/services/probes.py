@@ -45,6 +45,8 @@ LOOK_SECONDS = 15.0
 REMOTE = timedelta(minutes=3)
 #: A local plugin that works goes on working, and its probe imports a quantum library: seconds of a core that jobs want.
 LOCAL = timedelta(hours=6)
+#: One whose provider a job has found failing is asked soon: nobody but jobs talks to a provider, and that job ends.
+DEGRADED = timedelta(seconds=15)
 #: One that does not work is tried again soon at first, since that may have been a hiccup, then ever more seldom.
 BROKEN = (timedelta(minutes=1), timedelta(minutes=10))
 
@@ -67,6 +69,7 @@ class Probes:
         self._names = _in_order(discovery.names())
         self._described: dict[str, Description] = {}
         self._degraded: dict[str, str] = {}
+        self._degraded_at: dict[str, datetime] = {}
         self._probed_at: dict[str, datetime] = {}
         self._failures: dict[str, int] = {}
         self._one = asyncio.Lock()
@@ -121,7 +124,7 @@ class Probes:
             if self._degraded.pop(name, None) is not None:
                 log.info("backends.recovered", backend=name)
         elif self._degraded.get(name) != reason:
-            self._degraded[name] = reason
+            self._degraded[name], self._degraded_at[name] = reason, self._clock.now()
             log.warning("backends.degraded", backend=name, reason=reason)
 
     async def description(self, name: str) -> Description:
@@ -181,6 +184,8 @@ class Probes:
         pause = REMOTE if remote else LOCAL
         if not found.available:
             pause = min(BROKEN[0] * 2 ** min(self._failures.get(name, 1) - 1, 10), REMOTE if remote else BROKEN[1])
+        elif name in self._degraded:
+            last, pause = max(last, self._degraded_at[name]), DEGRADED
         return now - last >= pause
 
     def _probe(self, name: str) -> asyncio.Task[Description]:

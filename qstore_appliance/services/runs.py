@@ -24,7 +24,9 @@ from qstore_appliance.domain.events import JobMetrics, JobProgress, Metrics
 from qstore_appliance.domain.jobs import Lease, Priority, Progress, Resources, Status
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
 from qstore_appliance.engine.plan import EpochReport, Plan
+from qstore_appliance.engine.remote_jobs import RemoteJob
 from qstore_appliance.errors import ArtifactCorrupt, BudgetExceeded, NotFound, QStoreError
+from qstore_appliance.services import remote_jobs
 from qstore_appliance.services.admission import BEGINNINGS
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
@@ -162,7 +164,7 @@ class Runs(Endings):
                 circuits_executed=resources.circuits_executed + sum(report.circuits for report in reports),
                 total_shots=resources.total_shots + sum(report.shots for report in reports),
             )
-            cost = self._backends.price(row.backend, resources.circuits_executed, resources.total_shots)
+            cost = await self._cost(row, resources)
             await self._write(
                 lease,
                 progress=msgspec.to_builtins(progress),
@@ -188,6 +190,38 @@ class Runs(Endings):
         if used_up is not None:
             await self.release(lease, used_up)
             raise LeaseLost
+
+    # Providers ---------------------------------------------------------------------------------------------------
+
+    async def keep_remote_job(self, lease: Lease, job: RemoteJob) -> None:
+        """
+        Save how a submission to a provider stands; after this one that is `noted` may be sent.
+
+        Raises:
+            LeaseLost: The job is another worker's by now; nothing may be sent.
+        """
+        async with self._database.transaction():
+            # A write, not a look: on Postgres it holds the row until this is saved.
+            await self._write(lease, lease_until=self._lease_end())
+            row = await self._mine(lease)
+            entries: list[Entry] = []
+            if await remote_jobs.record(lease, row.backend, job, self._clock):
+                said = f"{row.backend} does not say what its provider charged; the price list counts."
+                entries.append(Line(said, "WARNING"))
+            events = await self._journal.record(lease.organization_id, lease.job_id, entries) if entries else []
+        await self._journal.publish(events)
+
+    async def say(self, lease: Lease, message: str) -> None:
+        """
+        A line of the log.
+
+        Raises:
+            LeaseLost: The job is another worker's by now.
+        """
+        async with self._database.transaction():
+            await self._mine(lease)
+            events = await self._journal.record(lease.organization_id, lease.job_id, [Line(message)])
+        await self._journal.publish(events)
 
     # The reaper --------------------------------------------------------------------------------------------------
 
@@ -294,6 +328,7 @@ class Runs(Endings):
             seed=int(row.config["seed"]),
             checkpoint=checkpoint,
             threads=threads,
+            remote_jobs=await remote_jobs.since(row.id, row.checkpoint_epoch),
         )
 
     def _told(self, row: JobRow, report: EpochReport) -> list[Entry]:

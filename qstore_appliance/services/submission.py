@@ -35,6 +35,7 @@ from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.initial_values import groups_of
 from qstore_appliance.services.machine import memory_available
+from qstore_appliance.services.remote_costs import RemoteCosts
 
 #: From so many gates on, reading a circuit would hold up the loop for milliseconds.
 _MANY_GATES = 500
@@ -70,9 +71,10 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Submission:
-    def __init__(self, backends: Backends, datasets: Datasets) -> None:
+    def __init__(self, backends: Backends, datasets: Datasets, remote_costs: RemoteCosts | None = None) -> None:
         self._backends = backends
         self._datasets = datasets
+        self._remote_costs = remote_costs
 
     async def check(self, caller: Caller, draft: JobDraft) -> Accepted:
         """
@@ -144,14 +146,7 @@ class Submission:
             backend_reason=choice.reason,
             not_before=choice.not_before,
             estimate=taken,
-            cost=Interval(
-                *(
-                    float(self._backends.price(backend, round(circuits), round(shots)))
-                    for circuits, shots in zip(
-                        msgspec.structs.astuple(taken.circuits), msgspec.structs.astuple(taken.shots), strict=True
-                    )
-                )
-            ),
+            cost=await self._cost(backend, found.capabilities, definition, config, taken),
             organization=organization,
         )
 
@@ -171,6 +166,22 @@ class Submission:
             uploads = DatasetRow.filter(id=type, organization_id=caller.organization_id, deleted_at=None)
             if not await uploads.exists():
                 raise NotFound.of("data set", type)
+
+    async def _cost(
+        self, backend: str, can: Capabilities, circuit: Mapping[str, Any], config: Mapping[str, Any], taken: Estimate
+    ) -> Interval:
+        """Micro-dollars: by the provider's estimate of one execution where it gives one, else by the price list."""
+        each = None
+        if can.remote and self._remote_costs is not None:
+            each = await self._remote_costs.per_execution(backend, circuit, config)
+        if each is not None:
+            return Interval(
+                *(float(math.ceil(circuits * each)) for circuits in msgspec.structs.astuple(taken.circuits))
+            )
+        pairs = zip(msgspec.structs.astuple(taken.circuits), msgspec.structs.astuple(taken.shots), strict=True)
+        return Interval(
+            *(float(self._backends.price(backend, round(circuits), round(shots))) for circuits, shots in pairs)
+        )
 
     async def _facts(self, organization_id: str, type: str) -> Facts:
         if type in BUILTIN:

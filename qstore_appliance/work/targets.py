@@ -13,12 +13,14 @@ import pickle
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from qstore_appliance.engine.remote_jobs import RemoteJob, RemoteJobs
 from qstore_appliance.errors import Cancelled, QStoreError
 from qstore_appliance.work import wire
 
@@ -29,12 +31,17 @@ BEAT_SECONDS = 1.0
 CALLABLE = ("qstore_appliance.engine.", "qstore_backends.")
 
 
-class StopFlag:
-    """`should_stop` of a training: cheap enough to ask at every batch; tells the server that the child is not stuck."""
+class Line:
+    """
+    A training's line to its server. Called, it is the training's `should_stop`: cheap enough to ask at every batch, and
+    it tells the server that the child is not stuck.
+    """
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._asked = False
+        #: Told to stop because the server stops: the job goes on later.
+        self.left = False
         self._look = self._beat = time.monotonic()
 
     def __call__(self) -> bool:
@@ -43,12 +50,52 @@ class StopFlag:
             return self._asked
         self._look = now + LOOK_SECONDS
         if self._pipe.poll(0):
-            self._pipe.recv_bytes()
-            self._asked = True
+            self._hear()
         elif now >= self._beat:
             self._beat = now + BEAT_SECONDS
-            self._pipe.send_bytes(wire.pack("alive"))
+            self.tell("alive")
         return self._asked
+
+    def tell(self, kind: str, body: Any = None) -> None:
+        self._pipe.send_bytes(wire.pack(kind, body))
+
+    def wait_for_kept(self) -> None:
+        """
+        Until the server says that it has stored what was told last.
+
+        Raises:
+            Cancelled: It says stop instead.
+        """
+        while not self._pipe.poll(BEAT_SECONDS) or self._hear() != wire.KEPT:
+            if self._asked:
+                raise Cancelled
+            self.tell("alive")
+
+    def _hear(self) -> bytes:
+        said = self._pipe.recv_bytes()
+        if said != wire.KEPT:
+            self._asked, self.left = True, said == wire.RELEASE
+        return said
+
+
+class KeptRemoteJobs(RemoteJobs):
+    """Submissions that outlive this process: the server writes them into its database."""
+
+    def __init__(self, line: Line, earlier: Iterable[RemoteJob]) -> None:
+        super().__init__(earlier)
+        self._line = line
+
+    def keep(self, job: RemoteJob) -> None:
+        self._line.tell("remote_job", job)
+        if job.status == "noted":
+            self._line.wait_for_kept()
+
+    def say(self, message: str) -> None:
+        self._line.tell("said", message)
+
+    @property
+    def left(self) -> bool:
+        return self._line.left
 
 
 def train(pipe: Connection) -> None:
@@ -59,9 +106,11 @@ def train(pipe: Connection) -> None:
         from qstore_appliance.engine.plan import Plan
         from qstore_appliance.engine.training import Training
 
-        training = Training(msgspec.msgpack.decode(content, type=Plan))
-        for report in training.epochs(StopFlag(pipe)):
-            pipe.send_bytes(wire.pack("epoch", report))
+        plan = msgspec.msgpack.decode(content, type=Plan)
+        line = Line(pipe)
+        training = Training(plan, KeptRemoteJobs(line, plan.remote_jobs), lambda reason: line.tell("degraded", reason))
+        for report in training.epochs(line):
+            line.tell("epoch", report)
         trained = training.finish()
         inputs: dict[str, Any] = {}
         if trained.artifact is not None:

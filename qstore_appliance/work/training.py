@@ -18,6 +18,7 @@ import structlog
 
 from qstore_appliance.domain.jobs import Lease
 from qstore_appliance.engine.plan import EpochReport, Plan, Trained
+from qstore_appliance.engine.remote_jobs import RemoteJob
 from qstore_appliance.errors import (
     BudgetExceeded,
     QStoreError,
@@ -58,6 +59,7 @@ class Trainer:
         owner: What stands in the lease.
         heartbeat: Seconds between two renewals of the lease.
         changed: Called in the slot's thread when a job has ended or was given back: others may run now.
+        degraded: Called in the slot's thread with a backend whose provider fails, and why; with None when it works.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Trainer:
         owner: str,
         heartbeat: float,
         changed: Callable[[], None] = lambda: None,
+        degraded: Callable[[str, str | None], None] = lambda backend, reason: None,
     ) -> None:
         self.runs = runs
         self.portal = portal
@@ -76,6 +79,7 @@ class Trainer:
         self.owner = owner
         self.heartbeat = heartbeat
         self.changed = changed
+        self.degraded = degraded
         #: Set when the server stops: jobs are given back at their last checkpoint.
         self.stopping = threading.Event()
 
@@ -165,6 +169,12 @@ class _Run:
                 return True
             if message.kind == "epoch":
                 return False
+        if message.kind == "remote_job":
+            self._keep(child, wire.body(message, RemoteJob))
+        if message.kind == "said":
+            self._write(self._trainer.runs.say, self._lease, wire.body(message, str))
+        if message.kind == "degraded":
+            self._trainer.degraded(self._plan.backend, wire.body(message, str | None))
         if message.kind == "trained":
             result = wire.body(message, _Result)
             model_id = self._write(self._trainer.runs.complete, self._lease, result.trained, result.inputs)
@@ -179,6 +189,12 @@ class _Run:
             self._stopped()
             return True
         return False
+
+    def _keep(self, child: children.Child, job: RemoteJob) -> None:
+        """Store what the child notes of a provider's job; before that is done it sends nothing."""
+        self._write(self._trainer.runs.keep_remote_job, self._lease, job)
+        if job.status == "noted":
+            child.send(wire.KEPT)
 
     # Stopping ----------------------------------------------------------------------------------------------------
 
@@ -205,7 +221,8 @@ class _Run:
         if self._stop_sent is None:
             self._stop_sent = now
             with contextlib.suppress(WorkerCrash):
-                child.send(b"stop")
+                # Of a job that goes on later, the provider's part goes on meanwhile.
+                child.send(wire.STOP if self._cancel.is_set() else wire.RELEASE)
             return False
         if now - self._stop_sent < STOP_SECONDS:
             return False

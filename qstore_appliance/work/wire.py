@@ -24,6 +24,9 @@ from qstore_appliance.errors import (
     family,
 )
 
+#: What a training's server says to it: stop for good; stop, and go on later; what you noted is stored.
+STOP, RELEASE, KEPT = b"stop", b"release", b"kept"
+
 _PLAIN = {("builtins", name) for name in ("complex", "set", "frozenset", "bytearray", "range", "slice")} | {
     ("datetime", "datetime"),
     ("datetime", "date"),

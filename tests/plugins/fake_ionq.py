@@ -8,9 +8,12 @@ import sys
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import numpy as np
 
 #: What it does with a request instead of answering properly: gets the request, and what would be proper.
 Behaviour = Callable[["Request", Callable[[], None]], None]
@@ -61,6 +64,9 @@ class FakeIonQ:
         jobs: What it has taken, by id, in order.
         asked: Every request as `METHOD path`.
         polls: How often a job is looked at before it is complete.
+        seconds: How long a job takes at the least.
+        simulates: Answers what the circuits would really give, instead of `distribution`.
+        charge: What the n-th job's `/cost` answers; a number of dollars, or None where it is not known.
     """
 
     def __init__(self) -> None:
@@ -69,9 +75,14 @@ class FakeIonQ:
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.polls = 0
+        self.seconds = 0.0
+        self.simulates = False
+        self.charge: Callable[[int], float | None] = lambda number: 3.25
         self.status = "completed"
         self.distribution: Any = DISTRIBUTION
-        self._plans: list[tuple[str, Behaviour]] = []
+        #: When each job was taken, and its number.
+        self._taken: dict[str, tuple[float, int]] = {}
+        self.plans: list[tuple[str, Behaviour]] = []
         self._lock = threading.Lock()
         handler = type("Handler", (Request,), {"fake": self})
         self._server = _Server(("127.0.0.1", 0), handler)
@@ -87,12 +98,19 @@ class FakeIonQ:
         self._server.server_close()
         self._thread.join(5)
 
+    def tokens(self) -> Counter[str]:
+        """How often a job was taken under each of the client's own ids."""
+        return Counter(job["name"] for job in self.jobs.values())
+
     def plan(self, request: str, *behaviours: Behaviour) -> None:
         """For the next requests that begin so (`POST /jobs`), one each."""
-        self._plans += [(request, behaviour) for behaviour in behaviours]
+        self.plans += [(request, behaviour) for behaviour in behaviours]
 
     def count(self, request: str) -> int:
         return sum(asked.startswith(request) for asked in self.asked)
+
+    def count_of(self, ending: str) -> int:
+        return sum(asked.endswith(ending) for asked in self.asked)
 
     def serve(self, request: Request) -> None:
         body = json.loads(request.rfile.read(int(request.headers.get("Content-Length", 0))) or b"{}")
@@ -101,9 +119,9 @@ class FakeIonQ:
         with self._lock:
             self.asked.append(name)
             self.headers.append(dict(request.headers))
-            behaviour = next((plan for plan in self._plans if name.startswith(plan[0])), None)
+            behaviour = next((plan for plan in self.plans if name.startswith(plan[0])), None)
             if behaviour is not None:
-                self._plans.remove(behaviour)
+                self.plans.remove(behaviour)
 
         def properly() -> None:
             request.say(self._answer(request.command, path.partition("?")[0], body))
@@ -129,8 +147,10 @@ class FakeIonQ:
                 "metadata": body["metadata"],
                 "child_job_ids": [str(uuid.uuid4()) for _ in circuits] if circuits else None,
             }
-            self.jobs[job["id"]] = job
-            self.bodies.append(body)
+            with self._lock:
+                self.jobs[job["id"]] = job
+                self.bodies.append(body)
+                self._taken[job["id"]] = (time.monotonic(), len(self.jobs) - 1)
             return {"id": job["id"], "status": "ready", "session_id": None}
         if path == "/jobs":
             return {"jobs": list(self.jobs.values())[::-1], "next": None}
@@ -139,17 +159,50 @@ class FakeIonQ:
         job = self.jobs[parts[1]]
         if len(parts) == 2:
             job["polls"] = job.get("polls", 0) + 1
-            if job["polls"] > self.polls and job["status"] == "ready":
+            taken, _ = self._taken[job["id"]]
+            waited = time.monotonic() - taken >= self.seconds
+            if job["polls"] > self.polls and waited and job["status"] == "ready":
                 job["status"] = self.status
             return job
         if parts[2] == "cost":
-            return {"dry_run": False, "cost": {"value": 3.25, "unit": "usd"}}
+            value = self.charge(self._taken[job["id"]][1])
+            return {"dry_run": False, "cost": None if value is None else {"value": value, "unit": "usd"}}
         if parts[2] == "status":
             job["status"] = "canceled"
             return {"id": job["id"], "status": "canceled"}
+        if self.simulates:
+            asked = self.bodies[self._taken[job["id"]][1]]["input"]
+            circuits = [one["circuit"] for one in asked.get("circuits", ())] or [asked["circuit"]]
+            found = [simulated(circuit, asked["qubits"]) for circuit in circuits]
+            return dict(zip(job["child_job_ids"], found, strict=True)) if job["child_job_ids"] else found[0]
         if job["child_job_ids"]:
             return dict.fromkeys(job["child_job_ids"], self.distribution)
         return self.distribution
+
+
+def simulated(circuit: list[dict[str, Any]], n_qubits: int) -> dict[str, float]:
+    """The probabilities of a circuit of `rx ry rz cnot h si`, keyed as IonQ keys them: qubit 0 in the lowest bit."""
+    state = np.zeros((2,) * n_qubits, np.complex128)
+    state[(0,) * n_qubits] = 1
+    for gate in circuit:
+        name, qubit = gate["gate"], gate["target"]
+        if name == "cnot":
+            halves = np.moveaxis(state, (gate["control"], qubit), (0, 1))
+            halves[1] = halves[1, ::-1].copy()
+            continue
+        half = gate.get("rotation", 0.0) / 2
+        c, s = np.cos(half), np.sin(half)
+        matrix = {
+            "rx": [[c, -1j * s], [-1j * s, c]],
+            "ry": [[c, -s], [s, c]],
+            "rz": [[c - 1j * s, 0], [0, c + 1j * s]],
+            "h": [[np.sqrt(0.5), np.sqrt(0.5)], [np.sqrt(0.5), -np.sqrt(0.5)]],
+            "si": [[1, 0], [0, -1j]],
+        }[name]
+        state = np.moveaxis(np.tensordot(matrix, state, ([1], [qubit])), 0, qubit)
+    # The last qubit is the lowest bit of a flattened state; turned around it is the highest.
+    probabilities = np.square(np.abs(state.transpose().ravel()))
+    return {str(outcome): float(p) for outcome, p in enumerate(probabilities) if p > 0}
 
 
 # Behaviours --------------------------------------------------------------------------------------------------------
@@ -191,6 +244,21 @@ def done_but(behaviour: Behaviour) -> Behaviour:
         finally:
             request.say = say  # type: ignore[method-assign]
         behaviour(request, properly)
+
+    return act
+
+
+def held(release: threading.Event) -> Behaviour:
+    """It is done, and the answer does not come before it is released."""
+
+    def act(request: Request, properly: Callable[[], None]) -> None:
+        say, request.say = request.say, lambda *args, **kwargs: None  # type: ignore[method-assign]
+        try:
+            properly()
+        finally:
+            request.say = say  # type: ignore[method-assign]
+        release.wait(60)
+        request.hang_up()
 
     return act
 

@@ -29,7 +29,8 @@ from qstore_appliance.errors import (
 )
 from qstore_backends.ionq.backend import IonQHardware, IonQSimulator
 from qstore_backends.ionq.breaker import MAX_FAILURES, Breaker
-from qstore_backends.ionq.client import READ_ATTEMPTS, SUBMISSION, SUBMIT_ATTEMPTS, IonQ, Timing
+from qstore_backends.ionq.calls import READ_ATTEMPTS, SUBMISSION, SUBMIT_ATTEMPTS, Timing
+from qstore_backends.ionq.client import IonQ
 from qstore_backends.ionq.transport import LONGEST_PAUSE
 from tests.plugins import fake_ionq as wrong
 from tests.plugins.fake_ionq import Behaviour, FakeIonQ
@@ -85,7 +86,9 @@ def test_what_is_sent(fake: FakeIonQ, client: IonQ) -> None:
     assert job["status"] == "completed"
     assert results == wrong.DISTRIBUTION
     assert fake.count("POST") == 1
-    assert fake.count(f"GET /jobs/{job['id']}") == 5
+    # Four looks at it, its cost, its results.
+    assert fake.count(f"GET /jobs/{job['id']}") == 6
+    assert fake.count(f"GET /jobs/{job['id']}/cost") == 1
     assert {headers["Authorization"] for headers in fake.headers} == {f"apiKey {KEY}"}
 
 
@@ -348,7 +351,7 @@ NONSENSE: dict[str, Behaviour] = {
 def test_nonsense_is_told_as_such(fake: FakeIonQ, client: IonQ, what: str, where: str) -> None:
     """Whatever is answered that is no JSON of a sane size, in place of a job or its results, is a bad response."""
     began = time.monotonic()
-    id = client.submit(PAYLOAD)
+    id = client.submit(PAYLOAD, "token")
     fake.plan(f"GET /jobs/{id}" + ("/results" if where == "results" else ""), NONSENSE[what])
 
     with pytest.raises(BackendBadResponse):

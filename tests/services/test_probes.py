@@ -10,7 +10,7 @@ from qstore_appliance.database.connection import Database
 from qstore_appliance.engine.discovery import Description
 from qstore_appliance.errors import Unavailable, WorkerCrash
 from qstore_appliance.services.measurements import Measurements
-from qstore_appliance.services.probes import BROKEN, LOCAL, REMOTE
+from qstore_appliance.services.probes import BROKEN, DEGRADED, LOCAL, REMOTE
 from tests.factories import SteppingClock, make_caller
 from tests.services.test_backends import build, described
 
@@ -116,16 +116,22 @@ async def test_one_probe_at_a_time(build: Any, clock: SteppingClock) -> None:
 
 
 async def test_good_probe_clears_degraded(build: Any, clock: SteppingClock) -> None:
-    """What a job reported of the provider holds until the next good probe."""
+    """What a job reported of the provider holds until the next good probe, which comes soon but not at once."""
     backends = build({"far": {"api_key": "k"}}, far=described("far", remote=True))
+    plugins = counted(backends)
     await backends.listed(make_caller())
+    clock.advance(minutes=2)
     backends.degrade("far", "Its breaker is open.")
     degraded = await states(backends)
+    plugins.taken()
 
-    clock.advance(minutes=3)
+    await backends.look()
+    at_once = plugins.taken()
+    clock.advance(seconds=DEGRADED.total_seconds())
     await backends.look()
 
     assert (degraded, await states(backends)) == ({"far": "degraded"}, {"far": "available"})
+    assert (at_once, plugins.taken()) == ([], ["far"])
     await backends.close()
 
 

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from qstore_appliance.engine.backend import Backend, Capabilities, Execution, Limits, Prices
 from qstore_appliance.engine.circuit import GATES
 from qstore_appliance.engine.program import Program
+from qstore_appliance.engine.remote_jobs import RemoteJob
 from qstore_appliance.engine.shots import Basis, measurements
 from qstore_appliance.errors import BackendBadResponse, BackendCannot, BackendUnavailable, ConfigurationInvalid
 from qstore_backends.ionq import wire
-from qstore_backends.ionq.client import IonQ, Timing
+from qstore_backends.ionq.calls import Timing
+from qstore_backends.ionq.client import IonQ
 
 Floats = NDArray[np.float64]
 
@@ -64,6 +66,7 @@ class _Remote(Backend):
         self._client = self._connected() if self._key else None
         if self._client is not None:
             self._client.should_stop = lambda: self.should_stop()
+            self._client.breaker.changed = lambda reason: self.on_degraded(reason)
         self._templates: WeakKeyDictionary[Program, wire.Template] = WeakKeyDictionary()
         #: IonQ's ids of the jobs that ran here, in order.
         self.jobs: list[str] = []
@@ -121,7 +124,7 @@ class _Remote(Backend):
             payload = wire.payload(
                 part, n_qubits, self._target, execution.shots, self._noise_of(execution), self._settings
             )
-            job, results = client.run(payload)
+            job, results = client.run(payload, self.remote_jobs, len(part))
             self.jobs.append(str(job["id"]))
             found.extend(wire.distributions(job, results, len(part), n_qubits))
         return found
@@ -162,11 +165,7 @@ class _Remote(Backend):
         Raises:
             BackendBadResponse: It charges in another unit, or what it says is no amount.
         """
-        answer = self._connection().get(f"/jobs/{job_id}/cost")
-        cost = answer.get("cost") if isinstance(answer, dict) else None
-        if cost is None:
-            return None
-        return _dollars(cost.get("value"), cost.get("unit")) if isinstance(cost, dict) else _dollars(None, None)
+        return wire.charge(self._connection().get(f"/jobs/{job_id}/cost"))
 
     def total_cost(self) -> float:
         """US dollars that IonQ charged for all jobs that ran here, as far as it says."""
@@ -187,7 +186,10 @@ class _Remote(Backend):
         if not isinstance(answer, dict):
             raise BackendBadResponse("The estimate is none.")
         amount = answer.get("estimated_total_cost", answer.get("estimated_cost"))
-        return _dollars(amount, answer.get("estimated_unit", answer.get("cost_unit")))
+        return wire.dollars(amount, answer.get("estimated_unit", answer.get("cost_unit")))
+
+    def end_remote(self, job: RemoteJob) -> RemoteJob:
+        return self._connection().end(job)
 
     # Options -----------------------------------------------------------------------------------------------------
 
@@ -314,9 +316,3 @@ def _parts(
     size = max(1, min(most, MAX_OUTCOMES // outcomes, MAX_GATES // max(1, max(map(len, rows)))))
     for first in range(0, len(rows), size):
         yield rows[first : first + size]
-
-
-def _dollars(value: object, unit: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e9 or unit != "usd":
-        raise BackendBadResponse(f"{str(value)[:30]} {str(unit)[:20]} is no amount of US dollars.")
-    return float(value)

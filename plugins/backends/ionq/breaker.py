@@ -33,6 +33,9 @@ class Breaker:
         self._trying = False
         #: The last failure, a sentence.
         self.reason = ""
+        #: Told why nothing is asked for a while; and None when the first answer comes, or the first one again.
+        self.changed: Callable[[str | None], None] = lambda reason: None
+        self._told: str | None = "nobody has been asked yet"
 
     @property
     def state(self) -> str:
@@ -63,12 +66,19 @@ class Breaker:
     def succeeded(self) -> None:
         with self._lock:
             self._failures, self._pause, self._trying, self.reason = 0, FIRST_PAUSE, False, ""
+            news, self._told = self._told is not None, None
+        if news:
+            self.changed(None)
 
     def failed(self, reason: str) -> None:
         with self._lock:
             self._failures += 1
             self._trying = False
             self.reason = reason
-            if self._failures >= MAX_FAILURES:
+            open = self._failures >= MAX_FAILURES
+            if open:
                 self._closed_until = self._clock() + self._pause
                 self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+                self._told = f"{self._name} failed {self._failures} times in a row: {reason}"
+        if open:
+            self.changed(self._told)

@@ -1,98 +1,41 @@
 """
-A small client of IonQ's API v0.4 that never does a thing twice.
+A client of IonQ that never does a thing twice, also where its process is ended in between.
 
-Reading is repeated with growing, scattered pauses; submitting is not. Where the answer to a submission is lost, the job
-is looked up by the id that we gave it before anything is sent again.
+What is sent is noted first (`engine/remote_jobs.py`). A process that takes up where an earlier one was ended asks for
+the job by IonQ's id; where only our token was noted, it looks for that before it sends anything.
 """
 
 from __future__ import annotations
 
-import random
+import hashlib
+import json
 import time
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from collections.abc import Mapping
+from typing import Any, Final
 
+from qstore_appliance.engine.remote_jobs import OPEN, RemoteJob, RemoteJobs
 from qstore_appliance.errors import BackendBadResponse, BackendCannot, BackendUnavailable, Cancelled
-from qstore_backends.ionq.breaker import Breaker
-from qstore_backends.ionq.transport import LONGEST_PAUSE, Lost, Refused, Transport
+from qstore_backends.ionq import wire
+from qstore_backends.ionq.calls import MOST_PAGES, PENDING, Calls, Over
+from qstore_backends.ionq.transport import Lost, Refused
 
-SUBMISSION: Final = "qstore_submission"
-"""The metadata key of our own id of a submission."""
-
-READ_ATTEMPTS: Final = 5
-SUBMIT_ATTEMPTS: Final = 3
-LOOKUPS: Final = 2
-LOOKUP_LIMIT: Final = 25
-LOOKUP_PAGES: Final = 8
-NAP: Final = 0.2
-"""No sleep is longer: in between, `should_stop` is asked."""
-
-TERMINAL: Final = frozenset(("completed", "canceled", "failed", "deleted"))
-PENDING: Final = frozenset(("submitted", "ready", "started", "running"))
+COST_ATTEMPTS: Final = 2
+"""Fewer than what opens the breaker: a bill that cannot be had shall not keep anybody from the results."""
 
 
-@dataclass(frozen=True)
-class Timing:
-    """
-    Seconds.
+class IonQ(Calls):
+    """Runs jobs, each of them once."""
 
-    Attributes:
-        connect: To open a connection.
-        call: One call in all, however slowly its answer drips.
-        job: A job, its time in the queue included; then it is cancelled.
-        poll: The longest pause between two looks at a job.
-        pause: The first pause before a repetition.
-    """
-
-    connect: float = 5.0
-    call: float = 30.0
-    job: float = 86_400.0
-    poll: float = 5.0
-    pause: float = 0.5
-
-
-class IonQ:
-    """
-    Args:
-        base_url: `https://…`; plain HTTP is for this machine only. The version's path is added where it is missing.
-        api_key: Sent as `Authorization: apiKey …`, and in no message.
-    """
-
-    def __init__(
-        self,
-        base_url: str,
-        api_key: str,
-        timing: Timing | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.timing = timing or Timing()
-        self._transport = Transport(base_url, api_key, self.timing.connect, self.timing.call)
-        self._sleep = sleep
-        self._jitter = random.Random()
-        #: Asked in every pause; True ends the wait with `Cancelled`.
-        self.should_stop: Callable[[], bool] = lambda: False
-
-    def close(self) -> None:
-        self._transport.close()
-
-    @property
-    def base_url(self) -> str:
-        return self._transport.base_url
-
-    @property
-    def breaker(self) -> Breaker:
-        return self._transport.breaker
-
-    # Verbs -------------------------------------------------------------------------------------------------------
-
-    def run(self, payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def run(
+        self, payload: Mapping[str, Any], remote_jobs: RemoteJobs | None = None, circuits: int = 1
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """
         Submit a job once, wait for its end.
 
         Args:
             payload: As `POST /jobs` takes it, without `name`.
+            remote_jobs: Where it is written down; what an earlier process wrote there is taken up instead.
+            circuits: In the payload.
 
         Returns:
             The job as it ended, and its results.
@@ -101,162 +44,103 @@ class IonQ:
             BackendUnavailable: It does not answer, refuses the key, or the job was cancelled there or took too long.
             BackendBadResponse: It answers something that makes no sense.
             BackendCannot: It refuses the circuits, or they failed there.
-            Cancelled: `should_stop` said so; the job was cancelled there.
+            Cancelled: `should_stop` said so; the job was cancelled there, unless somebody comes back for it.
         """
-        id = self.submit(payload)
+        kept = RemoteJobs() if remote_jobs is None else remote_jobs
+        remote = self._sent(payload, kept, circuits)
+        id = str(remote.external_id)
         try:
             job = self.wait(id)
         except Cancelled:
-            self.cancel(id)
+            if not kept.left and remote.status == "submitted":
+                self.cancel(id)
+                kept.keep(remote.evolve(status="canceled", charged=self._charged_now(id)))
             raise
+        except Over as over:
+            if remote.status == "submitted":
+                kept.keep(remote.evolve(status=over.status, charged=self._charged_now(id)))
+            raise over.error from None
         batch = "circuits" in payload["input"]
         path = f"/jobs/{id}/results/probabilities" + ("/aggregated" if batch else "")
-        return job, self._object(self.get(path), "results")
+        results = self._object(self.get(path), "results")
+        if remote.status == "submitted":
+            kept.keep(remote.evolve(status="completed", charged=self._charged(id)))
+        return job, results
 
-    def submit(self, payload: Mapping[str, Any]) -> str:
+    def _sent(self, payload: Mapping[str, Any], kept: RemoteJobs, circuits: int) -> RemoteJob:
+        """The job at IonQ: one that is there already where that can be, else a new one, noted before it is sent."""
+        digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+        remote, earlier = kept.next(digest, circuits, circuits * int(payload["shots"]))
+        if earlier is not None and earlier.status in ("failed", "canceled", "absent"):
+            earlier = None
+        if earlier is not None and earlier.digest != digest:
+            kept.say(
+                f"What was sent to {self.name} as qstore-{earlier.token} is not what is to be sent now, so it is not used."
+            )
+            if earlier.status in OPEN:
+                kept.keep(self.end(earlier))
+            earlier = None
+        if earlier is None:
+            kept.keep(remote)
+            return self._submitted(remote, payload, kept)
+        if earlier.external_id is None:
+            found = self._found(earlier)
+            if found is None:
+                # Under the same token: should it be there after all, IonQ knows that it is the same. Noted again, since
+                # whoever may not note may not send.
+                kept.keep(earlier)
+                return self._submitted(earlier, payload, kept)
+            earlier = earlier.evolve(external_id=found, status="submitted")
+            kept.keep(earlier)
+        kept.say(f"Goes on with job {earlier.external_id} at {self.name}.")
+        return earlier
+
+    def _submitted(self, remote: RemoteJob, payload: Mapping[str, Any], kept: RemoteJobs) -> RemoteJob:
+        sent = remote.evolve(external_id=self.submit(payload, remote.token), status="submitted")
+        kept.keep(sent)
+        return sent
+
+    def end(self, remote: RemoteJob) -> RemoteJob:
         """
-        Returns:
-            IonQ's id of the job; there is one, also where answers were lost on the way.
-        """
-        token = uuid.uuid4().hex
-        body = {**payload, "name": f"qstore-{token}", "metadata": {**payload.get("metadata", {}), SUBMISSION: token}}
-        reason = ""
-        for attempt in range(SUBMIT_ATTEMPTS):
-            try:
-                answer = self._transport.call("POST", "/jobs", body, {"Idempotency-Key": token})
-            except Refused as refused:
-                reason = str(refused)
-                self._pause(attempt, refused.after)
-            except Lost as lost:
-                reason = str(lost)
-                found = self._look_up(token, reason)
-                if found is not None:
-                    return found
-            except BackendBadResponse as error:
-                # Nonsense was answered; what was done is another question.
-                found = self._look_up(token, error.message)
-                if found is not None:
-                    return found
-                raise
-            else:
-                return self._id(self._object(answer, "job"))
-        raise BackendUnavailable(f"{self._transport.name} did not take the job: {reason}", retry_after=self.timing.call)
-
-    def wait(self, id: str) -> dict[str, Any]:
-        """The job once it is complete; looks at it more and more rarely."""
-        deadline = time.monotonic() + self.timing.job
-        pause = min(0.02, self.timing.poll)
-        while True:
-            job = self.job(id)
-            status = job.get("status")
-            if status == "completed":
-                return job
-            if status in TERMINAL:
-                self._mourn(id, job)
-            if status not in PENDING:
-                raise BackendBadResponse(f"{self._transport.name} says that job {id} is {str(status)[:30]!r}.")
-            if time.monotonic() + pause > deadline:
-                self.cancel(id)
-                raise BackendUnavailable(
-                    f"Job {id} at {self._transport.name} did not end within {self.timing.job:g} s."
-                )
-            self._rest(pause)
-            pause = min(self.timing.poll, pause * 1.6)
-
-    def job(self, id: str) -> dict[str, Any]:
-        job = self._object(self.get(f"/jobs/{id}"), "job")
-        if self._id(job) != id:
-            raise BackendBadResponse(f"{self._transport.name} answered another job than {id}.")
-        return job
-
-    def cancel(self, id: str) -> None:
-        """Cancel a job, as far as that can be done now."""
-        try:
-            self._transport.call("PUT", f"/jobs/{id}/status/cancel", None, {})
-        except (Lost, Refused, BackendUnavailable, BackendBadResponse, BackendCannot) as error:
-            # Whoever cancels has an error of their own to tell; this one is worth no more than a note in it.
-            self._transport.breaker.reason = str(error)
-
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Read something; repeated where that helps."""
-        reason = ""
-        for attempt in range(READ_ATTEMPTS):
-            try:
-                return self._transport.call("GET", path, None, {}, params)
-            except (Lost, Refused) as error:
-                reason = str(error)
-                if attempt + 1 < READ_ATTEMPTS:
-                    self._pause(attempt, getattr(error, "after", None))
-        raise BackendUnavailable(f"{self._transport.name} does not answer: {reason}", retry_after=self.timing.call)
-
-    # Inside ------------------------------------------------------------------------------------------------------
-
-    def _look_up(self, token: str, reason: str) -> str | None:
-        """
-        The job with our id of the submission, if the server has it; asked again after a while, for it may be slow.
+        Cancel a job that nobody waits for any more; how it ended and what it was charged.
 
         Raises:
-            BackendUnavailable: That cannot be found out, so nothing may be sent again.
+            BackendUnavailable, BackendBadResponse: That cannot be found out now.
         """
-        try:
-            for attempt in range(LOOKUPS):
-                self._pause(attempt, None)
-                found = self._among_latest(token)
-                if found is not None:
-                    return found
-        except (BackendUnavailable, BackendBadResponse, BackendCannot) as error:
-            raise BackendUnavailable(
-                f"{self._transport.name} may have taken the job qstore-{token}, or not: {reason}. It was not sent again, "
-                f"since looking for it failed too: {error.message}",
-                retry_after=self.timing.call,
-            ) from error
-        return None
+        id = remote.external_id or self._found(remote)
+        if id is None:
+            return remote.evolve(status="absent")
+        status = self.job(id).get("status")
+        if status in PENDING:
+            try:
+                self.call("PUT", f"/jobs/{id}/status/cancel")
+            except BackendCannot:
+                # It ended just now.
+                status = self.job(id).get("status")
+        how = str(status) if status in ("completed", "failed") else "canceled"
+        return remote.evolve(external_id=id, status=how, charged=self._charged(id))
 
-    def _among_latest(self, token: str) -> str | None:
-        params: dict[str, Any] = {"limit": LOOKUP_LIMIT}
-        for _ in range(LOOKUP_PAGES):
-            page = self._object(self.get("/jobs", params), "list")
-            rows = page.get("jobs")
-            if not isinstance(rows, list):
-                raise BackendBadResponse(f"{self._transport.name} answered a list of jobs that is none.")
-            for row in rows:
-                metadata = row.get("metadata") if isinstance(row, dict) else None
-                if isinstance(metadata, dict) and metadata.get(SUBMISSION) == token:
-                    return self._id(row)
-            if not rows or not isinstance(page.get("next"), str):
-                return None
-            params = {"limit": LOOKUP_LIMIT, "next": page["next"]}
-        return None
-
-    def _object(self, value: Any, noun: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise BackendBadResponse(f"{self._transport.name} answered a {noun} that is no object.")
-        return value
-
-    def _id(self, job: Mapping[str, Any]) -> str:
-        id = job.get("id")
-        # It becomes part of an address.
-        if not isinstance(id, str) or not 1 <= len(id) <= 64 or not id.replace("-", "").isalnum() or not id.isascii():
-            raise BackendBadResponse(f"{self._transport.name} answered a job without a usable id.")
-        return id
-
-    def _mourn(self, id: str, job: Mapping[str, Any]) -> NoReturn:
-        if job["status"] != "failed":
-            raise BackendUnavailable(f"Job {id} at {self._transport.name} is {job['status']}.")
-        failure = job.get("failure")
-        said = failure.get("message") or failure.get("error") if isinstance(failure, dict) else None
-        raise BackendCannot(f"Job {id} failed at {self._transport.name}: {str(said or 'it does not say why')[:200]}")
-
-    def _pause(self, attempt: int, after: float | None) -> None:
-        """Grows with each attempt, scattered so that clients do not come back together; never less than was asked."""
-        pause = self.timing.pause * 2**attempt * self._jitter.uniform(0.5, 1.5)
-        self._rest(min(LONGEST_PAUSE, max(pause, after or 0.0)))
-
-    def _rest(self, seconds: float) -> None:
+    def _found(self, earlier: RemoteJob) -> str | None:
+        """
+        IonQ's id of what may have been sent. A request can be carried out after its sender is gone, so that what is not
+        there yet is waited for as long as one call may take.
+        """
+        until = min(earlier.noted_at, time.time()) + self.timing.call
         while True:
-            if self.should_stop():
-                raise Cancelled
-            if seconds <= 0:
-                return
-            self._sleep(min(NAP, seconds))
-            seconds -= NAP
+            found = self.look_up(earlier.token, "who sent it was ended", MOST_PAGES)
+            if found is not None or time.time() >= until:
+                return found
+
+    def _charged(self, id: str) -> int | None:
+        """Micro-dollars; None where it does not say. Its results are worth more than its bill: no error ends a job."""
+        try:
+            return wire.micros(wire.charge(self.get(f"/jobs/{id}/cost", attempts=COST_ATTEMPTS)))
+        except (BackendUnavailable, BackendBadResponse, BackendCannot):
+            return None
+
+    def _charged_now(self, id: str) -> int | None:
+        """The same, asked once: whoever stops has no time."""
+        try:
+            return wire.micros(wire.charge(self.call("GET", f"/jobs/{id}/cost")))
+        except (Lost, Refused, BackendUnavailable, BackendBadResponse, BackendCannot):
+            return None

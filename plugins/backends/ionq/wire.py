@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -137,6 +138,36 @@ def distribution(found: Any, n_qubits: int) -> Distribution:
         raise BackendBadResponse(f"The probabilities add up to {total:.6g}, not to 1.")
     order = np.argsort(places)
     return places[order], probabilities[order] / total
+
+
+def charge(answer: Any) -> float | None:
+    """
+    US dollars of an answer about a job's cost; None where it does not say yet.
+
+    Raises:
+        BackendBadResponse: It is in another unit, or no amount.
+    """
+    cost = answer.get("cost") if isinstance(answer, Mapping) else None
+    if cost is None:
+        return None
+    return dollars(cost.get("value"), cost.get("unit")) if isinstance(cost, Mapping) else dollars(None, None)
+
+
+def dollars(value: object, unit: object) -> float:
+    """
+    Raises:
+        BackendBadResponse: That is no amount of US dollars.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e9 or unit != "usd":
+        raise BackendBadResponse(f"{str(value)[:30]} {str(unit)[:20]} is no amount of US dollars.")
+    return float(value)
+
+
+def micros(amount: float | None) -> int | None:
+    """US dollars as whole micro-dollars, rounded up."""
+    if amount is None:
+        return None
+    return int((Decimal(str(amount)) * 1_000_000).to_integral_value(rounding=ROUND_CEILING))
 
 
 def expectation(found: Distribution, observable: Observable) -> float:

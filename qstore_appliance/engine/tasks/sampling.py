@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstore_appliance.engine import weights
+from qstore_appliance.engine.backend import Backend
 from qstore_appliance.engine.plan import Plan, Trained
 from qstore_appliance.engine.problem import prepare, unencoded
 from qstore_appliance.engine.program import Program
@@ -46,6 +47,10 @@ class Sampling:
             raise BackendCannot(f"The backend {self._runner.backend.name} computes no probabilities; ask for shots.")
         self._metrics: dict[str, Any] | None = None
 
+    @property
+    def backend(self) -> Backend:
+        return self._runner.backend
+
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """
         Raises:
@@ -55,6 +60,7 @@ class Sampling:
             raise Cancelled
         runner, plan = self._runner, self._plan
         runner.backend.should_stop = should_stop
+        runner.backend.remote_jobs.enter("sampling", 1)
         execution = runner.execution(self._weights, np.zeros((1, 0)), runner.seed(plan.seed, "sampling"))
         if runner.shots is None:
             amplitudes = runner.backend.statevector(execution)[0]
