@@ -14,8 +14,7 @@ from qstore_appliance.api.live import stream
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.events import JobProgress
-from qstore_appliance.services import backends as services_backends
-from qstore_appliance.services import submission
+from qstore_appliance.services import choices, submission
 from qstore_appliance.services.journal import Entry, Journal, Line
 from tests.api.conftest import Client, Served
 from tests.factories import make_job_row
@@ -105,7 +104,7 @@ async def test_states_that_do_not_fit(
     owner: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, backend: str, n_qubits: int
 ) -> None:
     """On a machine with a gigabyte to spare, 28 and 30 qubits are refused with the bytes needed and those available."""
-    for room in (services_backends, submission):
+    for room in (choices, submission):
         monkeypatch.setattr(room, "memory_available", lambda: 2**30)
     gates = [{"type": "RY", "targets": [q], "parameters": {"theta": f"theta_{q}"}} for q in range(n_qubits)]
     circuit = {"name": "large", "n_qubits": n_qubits, "gates": gates}
@@ -125,7 +124,7 @@ async def test_states_that_do_not_fit(
 
 async def test_gradients_that_do_not_fit(owner: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the state would fit and its costate would not, a gradient by adjoint pass is refused and one by shifts is taken."""
-    for room in (services_backends, submission):
+    for room in (choices, submission):
         monkeypatch.setattr(room, "memory_available", lambda: 5 * 2**30)
     gates = [{"type": "RY", "targets": [q], "parameters": {"theta": f"theta_{q}"}} for q in range(28)]
     stored = await owner.post("/v1/circuits", json={"name": "large", "n_qubits": 28, "gates": gates})

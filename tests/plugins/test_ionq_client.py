@@ -193,7 +193,7 @@ def test_a_wrong_key_is_not_tried_again(fake: FakeIonQ, client: IonQ) -> None:
 
         assert len(fake.asked) == 1
         assert KEY not in caught.value.message
-        fake._plans.clear()
+        fake.plans.clear()
 
 
 def test_what_ionq_refuses(fake: FakeIonQ, client: IonQ) -> None:

@@ -25,7 +25,7 @@ from qstore_appliance.errors import (
     ValidationFailed,
     WorkerCrash,
 )
-from qstore_appliance.services import backends as backends_service
+from qstore_appliance.services import choices
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.settings import Settings
@@ -173,7 +173,7 @@ LARGE = Circuit.build(30, [Gate("H", (0,))])
 
 async def test_memory_is_a_reason_of_its_own(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A state larger than the memory is refused with both numbers, whatever bound on qubits the backend has beside."""
-    monkeypatch.setattr(backends_service, "memory_available", lambda: 2**31)
+    monkeypatch.setattr(choices, "memory_available", lambda: 2**31)
     backends = build(
         native=described("native", max_qubits=28, precisions=("single", "double"), state_bytes=(8, 16)),
         card=described("card", max_qubits=30, gpu=True, state_bytes=(16,), memory_bytes=2**33),
@@ -191,7 +191,7 @@ async def test_memory_is_a_reason_of_its_own(build: Any, monkeypatch: pytest.Mon
 
 async def test_auto_says_how_much_memory_would_do(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory keeps a circuit from every simulator that could run it, the least that would do is said."""
-    monkeypatch.setattr(backends_service, "memory_available", lambda: 2**31)
+    monkeypatch.setattr(choices, "memory_available", lambda: 2**31)
     backends = build(
         native=described("native", max_qubits=30, state_bytes=(16,)),
         qsim=described("qsim", max_qubits=30, state_bytes=(8,)),
@@ -202,7 +202,7 @@ async def test_auto_says_how_much_memory_would_do(build: Any, monkeypatch: pytes
         await backends.pick(LAB, "auto", {}, LARGE, None)
     assert refused.value.details == {"needed_bytes": 2**33, "available_bytes": 2**31}
 
-    monkeypatch.setattr(backends_service, "memory_available", lambda: 2**33)
+    monkeypatch.setattr(choices, "memory_available", lambda: 2**33)
     assert await backends.pick(LAB, "auto", {}, LARGE, None) == ("qsim", "qsim")
     await backends.close()
 
