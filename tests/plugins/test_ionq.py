@@ -153,6 +153,20 @@ def test_large_batches_are_sent_in_parts(ionq: Endpoint, simulator: Any, monkeyp
     assert np.abs(values - oracle_expectations(execution)).max() < 1e-9
 
 
+def test_the_operator_makes_parts_smaller(ionq: Endpoint) -> None:
+    """`max_circuits_per_request` of `[backends.ionq_simulator]` is what one job holds at the most, bases included."""
+    tight: Any = load("ionq_simulator", {**ionq.options(), "max_circuits_per_request": 4})
+    program = Program.lower(reference_circuit(2, 1))
+    # Two bases: eighteen circuits.
+    readout = tuple(observables.parse(text) for text in ("Z0", "X0"))
+    execution = Execution(program, np.array([0.1, 0.2, 0.3, 0.4]), np.linspace(-1, 1, 18).reshape(9, 2), readout)
+
+    values = tight.expectations(execution)
+
+    assert len(tight.jobs) == 5
+    assert np.abs(values - oracle_expectations(execution)).max() < 1e-9
+
+
 def test_what_cannot_be_run(hardware: Backend) -> None:
     """No amplitudes, no exact values, no more qubits than there are; nothing is sent."""
     circuit = Circuit.build(2, [Gate("H", (0,))])

@@ -309,10 +309,10 @@ class IonQHardware(_Remote):
 
 
 def _parts(
-    rows: Sequence[Sequence[Mapping[str, Any]]], n_qubits: int, shots: int | None, most: int = MAX_CIRCUITS
+    rows: Sequence[Sequence[Mapping[str, Any]]], n_qubits: int, shots: int | None, most: int
 ) -> Iterator[Sequence[Sequence[Mapping[str, Any]]]]:
     """Circuits in jobs that are neither too large to send nor, as far as can be known, to answer."""
     outcomes = min(2**n_qubits, shots or 2**n_qubits)
-    size = max(1, min(most, MAX_OUTCOMES // outcomes, MAX_GATES // max(1, max(map(len, rows)))))
+    size = max(1, min(MAX_CIRCUITS, most, MAX_OUTCOMES // outcomes, MAX_GATES // max(1, max(map(len, rows)))))
     for first in range(0, len(rows), size):
         yield rows[first : first + size]
