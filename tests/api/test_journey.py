@@ -98,6 +98,12 @@ async def test_from_a_circuit_to_an_answer(settings: Settings, house: House) -> 
         for prediction in predictions:
             assert set(prediction) == {"class", "label", "confidence", "probabilities"}
             assert abs(sum(prediction["probabilities"]) - 1) < 1e-5
+        measured = await owner.post(
+            f"/v1/models/{model}/predict", json={"inputs": inputs, "options": {"shots": 100, "seed": 1}}
+        )
+        for prediction in measured.json()["data"]["predictions"]:
+            assert len(prediction["std_errors"]) == len(prediction["probabilities"])
+            assert 0 < max(prediction["std_errors"]) < 0.2
         assert wrong.status_code == 422
         assert wrong.json()["error"]["details"]["errors"][0]["field"].startswith("inputs[0]")
 
