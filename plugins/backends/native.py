@@ -28,6 +28,8 @@ from qstore_appliance.engine.shots import sampled
 from qstore_appliance.errors import BackendUnavailable, ConfigurationInvalid, InsufficientMemory
 
 Floats = NDArray[np.float64]
+_States = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+"""Real and imaginary parts of states, then of costates, each [blocks or threads, rows, LANES]."""
 
 CHUNK_BYTES: Final = 256 * 2**20
 """States and costates that are held at once; a larger batch runs in chunks."""
@@ -73,7 +75,7 @@ class Native(Backend):
         )
         self._plans: WeakKeyDictionary[Program, _Plan] = WeakKeyDictionary()
         self._last: tuple[Program, _Plan] | None = None
-        self._scratch: NDArray[Any] | None = None
+        self._scratch: tuple[tuple[Any, ...], _States] | None = None
 
     def expectations(self, execution: Execution) -> Floats:
         self.check(execution)
@@ -127,17 +129,19 @@ class Native(Backend):
         lane_bits, row_bits = plan.arranged.lane_bits, plan.arranged.row_bits
         n_blocks = execution.batch if lane_bits else -(-execution.batch // LANES)
         n_weights = program.n_weights
-        given, out = np.empty((execution.batch, len(execution.observables))), np.empty(n_weights + len(head) + 2)
+        given, found = np.empty((execution.batch, len(execution.observables))), np.empty((1, n_weights + len(head) + 2))
         with _KERNELS:
             threads = kernels.use_threads(self._threads)
             mode = plan.mode(n_blocks, threads)
-            states = self._lend((threads if mode == kernels.BLOCKS else 1, 4, 1 << row_bits, LANES), dtype)
+            each = threads if mode == kernels.BLOCKS else 1
+            states = self._lend(each, each, 1 << row_bits, dtype)
             kernels.train(
                 plan.table(execution.observables, dtype), lane_bits, mode, _plain(execution.weights),
                 _plain(execution.features), _plain(head), int(len(head) > 0), _plain(labels, np.int64), _plain(shares),
-                states, given, out,
+                states, given, found,
             )  # fmt: skip
             self._take_back(states)
+        out = found[0]
         return CrossEntropy(float(out[-2]), int(out[-1]), given, out[:n_weights], out[n_weights:-2])
 
     def statevector(self, execution: Execution) -> NDArray[np.complexfloating]:
@@ -178,13 +182,13 @@ class Native(Backend):
             n_blocks = len(rows) if plan.arranged.lane_bits else -(-len(rows) // LANES)
             mode = plan.mode(n_blocks, threads)
             costates = threads if mode == kernels.BLOCKS else 1
-            states = self._lend((2 * n_blocks + 2 * costates, 1 << plan.arranged.row_bits, LANES), dtype)
+            states = self._lend(n_blocks, costates, 1 << plan.arranged.row_bits, dtype)
             try:
-                yield _Run(plan, execution, rows, mode, n_blocks, states)
+                yield _Run(plan, execution, rows, mode, states)
             finally:
                 self._take_back(states)
 
-    def _lend(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    def _lend(self, n_states: int, n_costates: int, n_rows: int, dtype: Any) -> _States:
         """
         Scratch memory, that of the call before if it fits: fresh pages cost more than the kernels.
 
@@ -192,13 +196,16 @@ class Native(Backend):
         states under it.
         """
         kept, self._scratch = self._scratch, None
-        if kept is not None and kept.shape == shape and kept.dtype == dtype:
-            return kept
+        shapes = (n_states, n_costates, n_rows, dtype)
+        if kept is not None and kept[0] == shapes:
+            return kept[1]
         del kept
-        return _allocated(shape, dtype)
+        memory = _allocated((2 * n_states + 2 * n_costates, n_rows, LANES), dtype)
+        ends = (n_states, 2 * n_states, 2 * n_states + n_costates)
+        return (memory[: ends[0]], memory[ends[0] : ends[1]], memory[ends[1] : ends[2]], memory[ends[2] :])
 
-    def _take_back(self, states: NDArray[Any]) -> None:
-        self._scratch = states
+    def _take_back(self, states: _States) -> None:
+        self._scratch = (len(states[0]), len(states[2]), states[0].shape[1], states[0].dtype.type), states
 
 
 class _Plan:
@@ -244,16 +251,12 @@ class _Run:
 
     Args:
         rows: The samples of this chunk.
-        states: Real parts of the blocks' states, imaginary parts, then costates for as many blocks as run at once.
+        states: The blocks' states, and costates for as many blocks as run at once.
     """
 
-    def __init__(
-        self, plan: _Plan, execution: Execution, rows: range, mode: int, n_blocks: int, states: NDArray[Any]
-    ) -> None:
+    def __init__(self, plan: _Plan, execution: Execution, rows: range, mode: int, states: _States) -> None:
         self.rows, self.plan, self.mode = slice(rows.start, rows.stop), plan, mode
-        half = (len(states) - 2 * n_blocks) // 2
-        self.re, self.im = states[:n_blocks], states[n_blocks : 2 * n_blocks]
-        self.lre, self.lim = states[2 * n_blocks : 2 * n_blocks + half], states[2 * n_blocks + half :]
+        self._states = states
         weights, samples = execution.program.sources(execution.weights, execution.features[self.rows])
         dtype = _dtype(execution)
         self.program = (
@@ -266,20 +269,18 @@ class _Run:
 
     def forward(self, out: Floats) -> None:
         """Run and put expectations into the chunk's rows of `out`."""
-        kernels.forward(*self.program, self.re, self.im, out[self.rows])
+        kernels.forward(*self.program, self._states, out[self.rows])
 
     def backward(self, cotangents: Floats, slot_gradient: Floats) -> None:
         """Walk back from the states that `forward` left; fills the chunk's columns of `slot_gradient`."""
         found = np.empty((len(slot_gradient), self.rows.stop - self.rows.start))
-        kernels.backward(
-            *self.program, _plain(cotangents[self.rows]), self.re, self.im, self.lre, self.lim, found
-        )  # fmt: skip
+        kernels.backward(*self.program, _plain(cotangents[self.rows]), self._states, found)
         slot_gradient[:, self.rows] = found
 
     def states(self, out: NDArray[np.complexfloating]) -> None:
         """Copy the states that `forward` left into the chunk's rows of `out`."""
         places, count = self.plan.arranged.places(), self.rows.stop - self.rows.start
-        for part, target in ((self.re, out.real), (self.im, out.imag)):
+        for part, target in zip(self._states[:2], (out.real, out.imag), strict=True):
             if self.plan.arranged.lane_bits:
                 target[self.rows] = part.reshape(len(part), -1)[:, places]
             else:

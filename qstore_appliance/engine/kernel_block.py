@@ -109,7 +109,7 @@ def read_part(plan: Any, lane_bits: int, re: Array, im: Array, task: int, tasks:
     rows = re.shape[0]
     chunk = min(rows, CHUNK)
     chunks = rows // chunk
-    part = np.zeros((observables.shape[0], WIDTH), signs.dtype)
+    part = np.zeros((observables.shape[0], WIDTH))
     first, last = chunks * task // tasks * chunk, chunks * (task + 1) // tasks * chunk
     expect(re, im, first, last, chunk, lane_bits, observables, signs, part)
     return part
@@ -289,10 +289,10 @@ def sum_lanes(gradient: Array, out: Array) -> None:
 @njit(error_model="numpy")
 def step_block(
     plan: Any, lane_bits: int, shared: Any, features: Array, block: int, head: Array, linear: int, labels: Array,
-    shares: Array, states: Array, given: Array, slot_gradient: Array, head_gradient: Array, score: Array,
+    shares: Array, re: Array, im: Array, lre: Array, lim: Array, given: Array, slot_gradient: Array,
+    head_gradient: Array, score: Array,
 ) -> None:  # fmt: skip
     own = own_turns(plan, shared, features, block, lane_bits)
-    re, im, lre, lim = states[0], states[1], states[2], states[3]
     _run(plan, own[2], lane_bits, re, im)
     values = blank(plan)
     _read(plan, lane_bits, re, im, values)

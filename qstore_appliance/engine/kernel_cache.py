@@ -16,6 +16,9 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+#: Ours for the kernels, then those that numba has by itself.
+LOCATORS = "qstore_appliance.engine.kernel_locator.KernelLocator,UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator"
+
 
 def prepare_environment() -> Path:
     """
@@ -33,6 +36,7 @@ def prepare_environment() -> Path:
         except OSError:
             usable = False
         os.environ["NUMBA_CACHE_DIR"] = str(directory) if usable else tempfile.mkdtemp(prefix="qstore-kernels-")
+    os.environ.setdefault("NUMBA_CACHE_LOCATOR_CLASSES", LOCATORS)
     # A child forked from a process that ran OpenMP dies in its first kernel; the work queue starts its threads anew.
     os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
     return Path(os.environ["NUMBA_CACHE_DIR"])

@@ -48,7 +48,7 @@ def run_inside(plan: Any, turns: Array, lane_bits: int, re: Array, im: Array) ->
 @njit(parallel=True, error_model="numpy")
 def read_inside(plan: Any, lane_bits: int, re: Array, im: Array, values: Array) -> None:
     tasks = tasks_of(re.shape[0] // min(re.shape[0], CHUNK))
-    parts = np.empty((tasks, part_of(plan, OBSERVABLES).shape[0], WIDTH), plan[2].dtype)
+    parts = np.empty((tasks, part_of(plan, OBSERVABLES).shape[0], WIDTH))
     for index in prange(tasks):
         task = signed(index)
         parts[task] = read_part(plan, lane_bits, re, im, task, tasks)

@@ -27,7 +27,18 @@ _numba: Any = extending
 _tools: Any = cgutils
 _config: Any = numba.config
 
-njit: Any = numba.njit
+
+def njit(function: Any = None, **options: Any) -> Any:
+    """
+    numba's, for functions that only kernels call: what Python would need to call them takes as long to compile as they
+    do. One with `cache=True` is a door, and Python calls it.
+    """
+    if not options.get("cache"):
+        options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled = numba.njit(**options)
+    return compiled if function is None else compiled(function)
+
+
 prange: Any = numba.prange
 set_threads: Any = numba.set_num_threads
 this_thread: Any = numba.get_thread_id

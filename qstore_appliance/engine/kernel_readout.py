@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qstore_appliance.engine.kernel_gates import MATHS, signs_of, turned
-from qstore_appliance.engine.kernel_lanes import WIDTH, load, mirrored, njit, parity, store
+from qstore_appliance.engine.kernel_lanes import WIDTH, converted, load, mirrored, njit, parity, store
 
 Array = Any
 
@@ -61,9 +61,9 @@ def expect(
     What rows first..last-1 add to the expectation values.
 
     Args:
-        chunk: Rows that are transformed together, a power of two.
+        chunk: Rows that are transformed, or added up in the states' precision, together; a power of two.
         observables: [n, 3 or more] of `KernelPlan.masks`.
-        out: [n, lanes], added to; where lanes are amplitudes, their sum is the value.
+        out: float64[n, lanes], added to; where lanes are amplitudes, their sum is the value.
     """
     diagonal = False
     for k in range(observables.shape[0]):
@@ -86,24 +86,25 @@ def expect(
                         value = work[sign & (chunk - 1), observables[k, 1] & lanes]
                         out[k, 0] += -value if odd else value
                     else:
-                        found = load(work, sign & (chunk - 1))
+                        found = converted(load(work, sign & (chunk - 1)), 1.0)
                         store(out, k, load(out, k) - found if odd else load(out, k) + found)
     for k in range(observables.shape[0]):
         flip, mask, turns = observables[k, 0], observables[k, 1], observables[k, 2]
         if flip == 0:
             continue
-        plus = zero
         lane = flip & lanes
-        for i in range(first, last):
-            j = i ^ (flip >> lane_bits)
-            s = signs_of(signs, i, mask >> lane_bits, mask & lanes, turns >> 1)
-            pr = turned(load(re, j), lane)
-            pi = turned(load(im, j), lane)
-            if turns & 1:
-                plus = plus + s * (pi * load(re, i) - pr * load(im, i))
-            else:
-                plus = plus + s * (pr * load(re, i) + pi * load(im, i))
-        store(out, k, load(out, k) + plus)
+        for start in range(first, last, chunk):
+            plus = zero
+            for i in range(start, start + chunk):
+                j = i ^ (flip >> lane_bits)
+                s = signs_of(signs, i, mask >> lane_bits, mask & lanes, turns >> 1)
+                pr = turned(load(re, j), lane)
+                pi = turned(load(im, j), lane)
+                if turns & 1:
+                    plus = plus + s * (pi * load(re, i) - pr * load(im, i))
+                else:
+                    plus = plus + s * (pr * load(re, i) + pi * load(im, i))
+            store(out, k, load(out, k) + converted(plus, 1.0))
 
 
 @njit(fastmath=MATHS, error_model="numpy")

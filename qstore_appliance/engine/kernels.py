@@ -45,10 +45,90 @@ SERIAL, BLOCKS, INSIDE = 0, 1, 2
 """How the work is spread: not at all, blocks over the cores, or the parts of one state after the other over the cores."""
 
 
+FORWARD, BACKWARD, TRAIN = 0, 1, 2
+"""What is done: run and read; walk back from there; or a classifier's whole step up to its gradient."""
+
+
+@njit(error_model="numpy")
+def _block(
+    what: int, plan: Any, lane_bits: int, shared: Any, features: Array, block: int, head: Array, linear: int,
+    labels: Array, shares: Array, re: Array, im: Array, lre: Array, lim: Array, cotangents: Array, out: Array,
+    slots: Array, heads: Array, scores: Array,
+) -> None:  # fmt: skip
+    if what == FORWARD:
+        forward_block(plan, lane_bits, shared, features, block, re, im, out)
+    elif what == BACKWARD:
+        backward_block(plan, lane_bits, shared, features, block, cotangents, re, im, lre, lim, out)
+    else:
+        step_block(
+            plan, lane_bits, shared, features, block, head, linear, labels, shares, re, im, lre, lim, cotangents,
+            slots[block], heads[block], scores[block],
+        )  # fmt: skip
+
+
+# One function for everything: each that is compiled for itself optimises all that it calls once more.
 @njit(cache=True, parallel=True, error_model="numpy")
-def forward(
-    plan: Any, lane_bits: int, mode: int, weights: Array, features: Array, re: Array, im: Array, out: Array
-) -> None:
+def work(
+    what: int, plan: Any, lane_bits: int, mode: int, weights: Array, features: Array, head: Array, linear: int,
+    labels: Array, shares: Array, states: Any, cotangents: Array, out: Array,
+) -> None:  # fmt: skip
+    """
+    Everything that the kernels do; see `forward`, `backward` and `train`.
+
+    Args:
+        states: The four of a state and a costate, real and imaginary parts, each [blocks or threads, rows, WIDTH].
+    """
+    re, im, lre, lim = states
+    shared = shared_turns(plan, weights)
+    n_blocks = features.shape[0] if lane_bits else (features.shape[0] + WIDTH - 1) // WIDTH
+    slots, heads, scores = sums(plan, n_blocks if what == TRAIN else 0, head.shape[0])
+    if mode == SERIAL:
+        for block in range(n_blocks):
+            state = 0 if what == TRAIN else block
+            _block(
+                what, plan, lane_bits, shared, features, block, head, linear, labels, shares, re[state], im[state],
+                lre[0], lim[0], cotangents, out, slots, heads, scores,
+            )  # fmt: skip
+    elif mode == BLOCKS:
+        for index in prange(n_blocks):
+            block = signed(index)
+            own = this_thread()
+            state = own if what == TRAIN else block
+            _block(
+                what, plan, lane_bits, shared, features, block, head, linear, labels, shares, re[state], im[state],
+                lre[own], lim[own], cotangents, out, slots, heads, scores,
+            )  # fmt: skip
+    else:
+        for block in range(n_blocks):
+            state = 0 if what == TRAIN else block
+            turns = own_turns(plan, shared, features, block, lane_bits)
+            if what == BACKWARD:
+                given = cotangents_of(cotangents, block, lane_bits, plan[2])
+            else:
+                run_inside(plan, turns[2], lane_bits, re[state], im[state])
+                values = blank(plan)
+                read_inside(plan, lane_bits, re[state], im[state], values)
+                if what == FORWARD:
+                    answer(values, block, lane_bits, out)
+                    continue
+                given = loss_of(
+                    values, block, lane_bits, count_of(features, block, lane_bits), features.shape[0], head, linear,
+                    labels, shares, plan[2], cotangents, heads[block], scores[block],
+                )  # fmt: skip
+            vectors = back_inside(plan, lane_bits, turns[2], re[state], im[state], lre[0], lim[0], given)
+            if what == BACKWARD:
+                deliver(derivatives(plan, shared, turns, vectors, out.shape[0]), block, lane_bits, out)
+            else:
+                sum_lanes(derivatives(plan, shared, turns, vectors, slots.shape[1]), slots[block])
+    if what == TRAIN:
+        total_up(plan, slots, heads, scores, out[0])
+
+
+_NUMBERS, _LABELS = np.zeros(0), np.zeros(0, np.int64)
+_TABLE = np.zeros((0, 0))
+
+
+def forward(plan: Any, lane_bits: int, mode: int, weights: Array, features: Array, states: Any, out: Array) -> None:
     """
     Run samples and read their observables.
 
@@ -58,68 +138,33 @@ def forward(
         mode: SERIAL, BLOCKS or INSIDE; the same result.
         weights: float64[n_sources].
         features: float64[samples, n_sources].
-        re, im: [blocks, rows, WIDTH], receive the states.
+        states: Four of [blocks, rows, WIDTH]; the first two receive the states.
         out: float64[samples, n_observables], written.
     """
-    shared = shared_turns(plan, weights)
-    if mode == SERIAL:
-        for block in range(re.shape[0]):
-            forward_block(plan, lane_bits, shared, features, block, re[block], im[block], out)
-    elif mode == BLOCKS:
-        for index in prange(re.shape[0]):
-            block = signed(index)
-            forward_block(plan, lane_bits, shared, features, block, re[block], im[block], out)
-    else:
-        for block in range(re.shape[0]):
-            own = own_turns(plan, shared, features, block, lane_bits)
-            run_inside(plan, own[2], lane_bits, re[block], im[block])
-            values = blank(plan)
-            read_inside(plan, lane_bits, re[block], im[block], values)
-            answer(values, block, lane_bits, out)
+    work(
+        FORWARD, plan, lane_bits, mode, weights, features, _NUMBERS, 0, _LABELS, _NUMBERS, states, _TABLE, out
+    )  # fmt: skip
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
 def backward(
-    plan: Any, lane_bits: int, mode: int, weights: Array, features: Array, cotangents: Array,
-    re: Array, im: Array, lre: Array, lim: Array, slot_gradient: Array,
-) -> None:  # fmt: skip
+    plan: Any, lane_bits: int, mode: int, weights: Array, features: Array, cotangents: Array, states: Any, out: Array
+) -> None:
     """
     Derivatives of sum over k of cotangent k times expectation k, by every gradient slot's angle, per sample.
 
     Args:
         cotangents: float64[samples, n_observables].
-        re, im: The states that `forward` left; used up.
-        lre, lim: [blocks or threads, rows, WIDTH], scratch for the costates.
-        slot_gradient: float64[n_gradient_slots, samples], written.
+        states: Those that `forward` left, used up, and [blocks or threads, rows, WIDTH] twice for the costates.
+        out: float64[n_gradient_slots, samples], written.
     """
-    shared = shared_turns(plan, weights)
-    if mode == SERIAL:
-        for block in range(re.shape[0]):
-            backward_block(
-                plan, lane_bits, shared, features, block, cotangents, re[block], im[block], lre[0], lim[0],
-                slot_gradient,
-            )  # fmt: skip
-    elif mode == BLOCKS:
-        for index in prange(re.shape[0]):
-            block = signed(index)
-            own = this_thread()
-            backward_block(
-                plan, lane_bits, shared, features, block, cotangents, re[block], im[block], lre[own], lim[own],
-                slot_gradient,
-            )  # fmt: skip
-    else:
-        for block in range(re.shape[0]):
-            prepared = own_turns(plan, shared, features, block, lane_bits)
-            lanes = cotangents_of(cotangents, block, lane_bits, plan[2])
-            vectors = back_inside(plan, lane_bits, prepared[2], re[block], im[block], lre[0], lim[0], lanes)
-            found = derivatives(plan, shared, prepared, vectors, slot_gradient.shape[0])
-            deliver(found, block, lane_bits, slot_gradient)
+    work(
+        BACKWARD, plan, lane_bits, mode, weights, features, _NUMBERS, 0, _LABELS, _NUMBERS, states, cotangents, out
+    )  # fmt: skip
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
 def train(
     plan: Any, lane_bits: int, mode: int, weights: Array, features: Array, head: Array, linear: int, labels: Array,
-    shares: Array, states: Array, given: Array, out: Array,
+    shares: Array, states: Any, given: Array, out: Array,
 ) -> None:  # fmt: skip
     """
     One training step of a classifier up to its gradient: expectations, cross entropy, adjoint pass, chain rule.
@@ -127,40 +172,11 @@ def train(
     Args:
         weights: float64[n_weights]: programs whose angles are linear in them.
         head, linear, labels, shares: See `cross_entropy`.
-        states: [threads, 4, rows, WIDTH], scratch.
+        states: Four of [threads, rows, WIDTH], scratch.
         given: float64[samples, n_observables], written: the loss's derivatives by the expectations.
-        out: float64[n_weights + len(head) + 2], written: both gradients, mean cross entropy, hits.
+        out: float64[1, n_weights + len(head) + 2], written: both gradients, mean cross entropy, hits.
     """
-    shared = shared_turns(plan, weights)
-    n_blocks = features.shape[0] if lane_bits else (features.shape[0] + WIDTH - 1) // WIDTH
-    slots, heads, scores = sums(plan, n_blocks, head.shape[0])
-    if mode == SERIAL:
-        for block in range(n_blocks):
-            step_block(
-                plan, lane_bits, shared, features, block, head, linear, labels, shares, states[0], given, slots[block],
-                heads[block], scores[block],
-            )  # fmt: skip
-    elif mode == BLOCKS:
-        for index in prange(n_blocks):
-            block = signed(index)
-            step_block(
-                plan, lane_bits, shared, features, block, head, linear, labels, shares, states[this_thread()],
-                given, slots[block], heads[block], scores[block],
-            )  # fmt: skip
-    else:
-        re, im, lre, lim = states[0, 0], states[0, 1], states[0, 2], states[0, 3]
-        for block in range(n_blocks):
-            own = own_turns(plan, shared, features, block, lane_bits)
-            run_inside(plan, own[2], lane_bits, re, im)
-            values = blank(plan)
-            read_inside(plan, lane_bits, re, im, values)
-            cotangents = loss_of(
-                values, block, lane_bits, count_of(features, block, lane_bits), features.shape[0], head, linear, labels,
-                shares, plan[2], given, heads[block], scores[block],
-            )  # fmt: skip
-            vectors = back_inside(plan, lane_bits, own[2], re, im, lre, lim, cotangents)
-            sum_lanes(derivatives(plan, shared, own, vectors, slots.shape[1]), slots[block])
-    total_up(plan, slots, heads, scores, out)
+    work(TRAIN, plan, lane_bits, mode, weights, features, head, linear, labels, shares, states, given, out)
 
 
 _chosen = threading.local()
@@ -179,7 +195,7 @@ KINDS: Final = ("float32", "float64")
 
 
 def warm(kinds: Sequence[str] = KINDS) -> float:
-    """Run every kernel once, compiling what the cache lacks. Returns the seconds it took."""
+    """Run the kernels once, compiling what the cache lacks. Returns the seconds it took."""
     start = time.perf_counter()
     # One RY by a weight on one qubit, and Z of it.
     table = np.zeros((6, 13), np.int64)
@@ -188,15 +204,11 @@ def warm(kinds: Sequence[str] = KINDS) -> float:
     table[2, :6] = 0, 1, 1, 1, 1, 1
     table[3, :3] = 1, -1, 0
     table[5, 1] = 1
-    features, labels = np.zeros((1, 1)), np.zeros(1, np.int64)
+    features = np.zeros((1, 1))
     for kind in map(np.dtype, kinds):
         plan = (table, np.array([0.3, 1.0]), np.ones((2 * WIDTH, WIDTH), kind))
-        re, im, lre, lim = (np.zeros((1, 2, WIDTH), kind) for _ in range(4))
-        weights, values = np.ones(1), np.zeros((1, 1))
-        forward(plan, 0, SERIAL, weights, features, re, im, values)
-        backward(plan, 0, SERIAL, weights, features, values, re, im, lre, lim, np.zeros((1, 1)))
-        states = np.zeros((1, 4, 2, WIDTH), kind)
-        train(plan, 0, SERIAL, weights, features, np.zeros(4), 1, labels, np.ones(2), states, values, np.zeros(7))
+        states = tuple(np.zeros((1, 2, WIDTH), kind) for _ in range(4))
+        forward(plan, 0, SERIAL, np.ones(1), features, states, np.zeros((1, 1)))
     adam(np.zeros(1), np.zeros(1), np.zeros(1), 0.1, 0.9, 0.999, 1e-8, np.zeros(1))
     return time.perf_counter() - start
 

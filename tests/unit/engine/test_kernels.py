@@ -229,7 +229,7 @@ def test_kernels_are_kept_in_the_cache_whoever_imports_them_first(tmp_path: Path
     """Without any preparation, importing the kernels decides where they are kept before numba reads its environment."""
     script = """
         from qstore_appliance.engine import kernel_cache, kernels
-        print(kernels.train.stats.cache_path.startswith(str(kernel_cache.cache_directory())))
+        print(kernels.work.stats.cache_path.startswith(str(kernel_cache.cache_directory())))
     """
     environment = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": "", "NUMBA_THREADING_LAYER": ""}
 
