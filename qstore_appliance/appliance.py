@@ -89,6 +89,8 @@ class Appliance:
         self.queue = HueyQueue(settings)
         self.calculator = Calculator(2)
         self.probes = Calculator(1, keep=False, nice=10)
+        # A provider that hangs shall not keep anybody else's calculation waiting.
+        self.errands = Calculator(1, keep=False, nice=10)
         self.replicas = PredictorReplicas(settings.predictions.replicas, settings.predictions.deadline_seconds)
 
         self.passwords = Passwords()
@@ -101,7 +103,7 @@ class Appliance:
         self.backends = Backends(database, self.probes, settings, clock, self.costs)
         self.runs = Runs(database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
         self.remote_costs = RemoteCosts(self.backends, self.calculator)
-        self.remote_jobs = RemoteJobs(database, self.backends, self.calculator, self.costs, clock)
+        self.remote_jobs = RemoteJobs(database, self.backends, self.errands, self.costs, clock)
         self.jobs = Jobs(
             database,
             self.queue,
@@ -150,6 +152,7 @@ class Appliance:
             stack.push_async_callback(appliance.queue.close)
             stack.push_async_callback(appliance.calculator.close)
             stack.push_async_callback(appliance.probes.close)
+            stack.push_async_callback(appliance.errands.close)
             stack.push_async_callback(appliance.replicas.close)
             stack.push_async_callback(appliance.models.close)
             stack.push_async_callback(appliance.backends.close)
