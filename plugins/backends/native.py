@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ from qstore_appliance.engine.circuit import GATES
 from qstore_appliance.engine.kernel_lanes import WIDTH as LANES
 from qstore_appliance.engine.kernel_plan import KernelPlan
 from qstore_appliance.engine.observables import Observable
+from qstore_appliance.engine.pace import Pace
 from qstore_appliance.engine.program import Program
 from qstore_appliance.engine.shots import sampled
 from qstore_appliance.errors import BackendUnavailable, ConfigurationInvalid, InsufficientMemory
@@ -41,6 +43,9 @@ PRECISIONS: Final = ("single", "double")
 
 SMALL_WORK: Final = 1_000
 """Gates times rows below which waking the other cores takes longer than the work."""
+
+SHORT_WORK: Final = 100_000
+"""Gates times rows, milliseconds of one core, below which a training step finds out by itself how many cores it wants."""
 
 MOST_READOUTS: Final = 64
 
@@ -132,14 +137,18 @@ class Native(Backend):
         given, found = np.empty((execution.batch, len(execution.observables))), np.empty((1, n_weights + len(head) + 2))
         with _KERNELS:
             threads = kernels.use_threads(self._threads)
-            mode = plan.mode(n_blocks, threads)
-            each = threads if mode == kernels.BLOCKS else 1
+            pace = plan.pace(n_blocks, threads)
+            mode = pace.choose()
+            # As much for either way, so that trying the other one allocates nothing.
+            each = threads if pace.usual == kernels.BLOCKS else 1
             states = self._lend(each, each, 1 << row_bits, dtype)
+            started = time.perf_counter()
             kernels.train(
                 plan.table(execution.observables, dtype), lane_bits, mode, _plain(execution.weights),
                 _plain(execution.features), _plain(head), int(len(head) > 0), _plain(labels, np.int64), _plain(shares),
                 states, given, found,
             )  # fmt: skip
+            pace.took(mode, time.perf_counter() - started)
             self._take_back(states)
         out = found[0]
         return CrossEntropy(float(out[-2]), int(out[-1]), given, out[:n_weights], out[n_weights:-2])
@@ -218,6 +227,7 @@ class _Plan:
         self._work = len(self.arranged.gates) << self.arranged.row_bits
         self._tables: dict[tuple[Any, ...], tuple[NDArray[Any], ...]] = {}
         self._last: tuple[Any, tuple[NDArray[Any], ...]] = None, ()
+        self._paces: dict[tuple[int, int], Pace] = {}
         #: The readout that it was asked for last: one that the backend has checked.
         self.ready_for: tuple[Observable, ...] | None = None
 
@@ -236,13 +246,23 @@ class _Plan:
         self.ready_for, self._last = observables, (dtype, found)
         return found
 
+    def pace(self, n_blocks: int, threads: int) -> Pace:
+        """That of steps of this size."""
+        found = self._paces.get((n_blocks, threads))
+        if found is None:
+            spread = kernels.SERIAL if threads == 1 else self._spread(n_blocks, threads)
+            short = spread != kernels.SERIAL and n_blocks * self._work < SHORT_WORK
+            found = self._paces[n_blocks, threads] = Pace(spread, kernels.SERIAL if short else None)
+        return found
+
     def mode(self, n_blocks: int, threads: int) -> int:
         """How to spread the work; the result is the same."""
         if threads == 1 or n_blocks * self._work < SMALL_WORK:
             return kernels.SERIAL
-        if n_blocks >= threads or self.arranged.direct:
-            return kernels.BLOCKS
-        return kernels.INSIDE
+        return self._spread(n_blocks, threads)
+
+    def _spread(self, n_blocks: int, threads: int) -> int:
+        return kernels.BLOCKS if n_blocks >= threads or self.arranged.direct else kernels.INSIDE
 
 
 class _Run:
