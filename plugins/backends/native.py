@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from qstore_appliance.engine import kernels
 from qstore_appliance.engine.backend import Backend, Capabilities, CrossEntropy, Execution, checked_cotangents
-from qstore_appliance.engine.circuit import GATES
+from qstore_appliance.engine.circuit import GATES, MAX_QUBITS
 from qstore_appliance.engine.kernel_lanes import WIDTH as LANES
 from qstore_appliance.engine.kernel_plan import KernelPlan
 from qstore_appliance.engine.observables import Observable
@@ -36,8 +36,8 @@ _States = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 CHUNK_BYTES: Final = 256 * 2**20
 """States and costates that are held at once; a larger batch runs in chunks."""
 
-MOST_QUBITS: Final = 28
-"""Beyond it sums in single precision are off by more than 1e-4 (from 27 qubits on by more than 1e-5, where X or Y is read)."""
+MOST_QUBITS: Final = MAX_QUBITS
+"""As many as a circuit can have: expectation values are summed in double precision, so that none is off by more than 1e-6."""
 
 PRECISIONS: Final = ("single", "double")
 
