@@ -24,6 +24,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         seed: of every random choice.
         checkpoint: of the last epoch that was recorded, to go on from there.
         threads: at most so many; None leaves it to the backend.
+        goes_on: the checkpoint is of another job that had ended; if it had stopped early, its patience begins anew.
         remote_jobs: what earlier processes of this training have sent to a provider since the checkpoint, oldest first.
     """
 
@@ -36,6 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: bytes | None = None
     threads: int | None = None
     remote_jobs: list[RemoteJob] = []
+    goes_on: bool = False
 
 
 class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,8 @@ class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
         message: the log line.
         health: of the gradients, see `health.py`.
         warnings: sentences for the log at level WARNING.
+        digest: of the parameters after the epoch, see `receipt.digest_of`.
+        receipt: what really runs; with the first report of a process.
     """
 
     epoch: int
@@ -71,6 +75,8 @@ class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     health: dict[str, Any] | None = None
     warnings: list[str] = []
+    digest: str | None = None
+    receipt: dict[str, Any] | None = None
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,7 +43,7 @@ def conclude(plan: Plan, problem: Problem, parameters: Floats, scores: Mapping[s
         metrics, circuits = _learned(plan, problem, weights, head, scores)
     metrics["loss"] = scores["loss"]
     metrics["health"] = scores.get("health")
-    receipt = receipt_of(plan, problem, epochs)
+    receipt = receipt_of(plan, problem) | {"epochs": epochs}
     return Trained(
         artifact=artifacts.write(_artifact(problem, weights, head, receipt)),
         metrics=metrics,

@@ -20,6 +20,7 @@ from qstore_appliance.engine.features import Features
 from qstore_appliance.engine.landscape import Landscape
 from qstore_appliance.engine.plan import EpochReport, Plan, Trained
 from qstore_appliance.engine.problem import Part, Problem, pose, task_name
+from qstore_appliance.engine.receipt import digest_of, receipt_of
 from qstore_appliance.engine.remote_jobs import RemoteJobs
 from qstore_appliance.engine.scoring import conclude
 from qstore_appliance.engine.spsa import Perturbation, Spsa
@@ -105,6 +106,7 @@ class _Descent:
         self._epoch = 0
         self._scores: dict[str, Any] = {}
         self._best_loss = math.inf
+        self._reported = False
         if checkpoint is not None:
             self._restore(checkpoint)
 
@@ -123,6 +125,8 @@ class _Descent:
         self._course.health.restore(*checkpoint.health)
         if self._course.early_stopping is not None:
             self._course.early_stopping.restore(*checkpoint.early_stopping)
+            if self._plan.goes_on:
+                self._course.early_stopping.renew()
         self._epoch, self._scores, self._best_loss = checkpoint.epoch, dict(checkpoint.scores), checkpoint.best_loss
 
     def epochs(self, should_stop: Callable[[], bool]) -> Iterator[EpochReport]:
@@ -222,6 +226,9 @@ class _Descent:
             for name in ("loss", "accuracy", "val_loss", "val_accuracy")
             if scores[name] is not None
         )
+        # The number of threads is the job's own affair: a model is the same whatever it was.
+        receipt = None if self._reported else receipt_of(self._plan, self._problem) | {"threads": self._plan.threads}
+        self._reported = True
         ended = stopping is not None and stopping.stopped
         if ended:
             message += " - stopped early"
@@ -241,6 +248,8 @@ class _Descent:
             message=message,
             health=scores["health"],
             warnings=warnings,
+            digest=digest_of(self._parameters),
+            receipt=receipt,
         )
 
     def _checkpoint(self) -> Checkpoint:

@@ -23,6 +23,25 @@ def memory_available() -> int:
     return max(SPARE_BYTES, found - SPARE_BYTES)
 
 
+def memory_capacity() -> int:
+    """Bytes that a process could use if nobody else used any."""
+    found = _meminfo("MemTotal") or 2 * 2**30
+    for allowed in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        limit = _number(allowed)
+        if limit is not None:
+            found = min(found, limit)
+    return max(SPARE_BYTES, found - SPARE_BYTES)
+
+
+def memory_of(pid: int) -> int:
+    """Bytes that a process holds in memory now; 0 where it is gone or the system does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
 def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -28,7 +28,7 @@ from qstore_appliance.errors import (
     WorkerOutOfMemory,
 )
 from qstore_appliance.services.endings import LeaseLost
-from qstore_appliance.services.machine import memory_available, out_of_memory_kills
+from qstore_appliance.services.machine import memory_available, memory_of, out_of_memory_kills
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.work import children, wire
 from qstore_appliance.work.portal import Portal, PortalClosed
@@ -82,18 +82,24 @@ class Trainer:
         self.degraded = degraded
         #: Set when the server stops: jobs are given back at their last checkpoint.
         self.stopping = threading.Event()
+        #: Process ids of the children by job.
+        self.children: dict[str, int] = {}
 
     def run(self, job_id: str) -> None:
-        """Take the job if it can be taken, and see it through."""
+        """
+        Take whoever is next and see that job through. The message told of this one; who is next, the rows say.
+        """
         if self.stopping.is_set():
             return
         try:
-            taken = self.portal.call(self.runs.begin, job_id, self.owner)
+            resident = {id: memory_of(pid) for id, pid in list(self.children.items())}
+            taken = self.portal.call(self.runs.take, self.owner, resident)
             if taken is None:
                 return
+            lease, plan = taken
             try:
-                with structlog.contextvars.bound_contextvars(job_id=job_id):
-                    _Run(self, *taken).see_through()
+                with structlog.contextvars.bound_contextvars(job_id=lease.job_id):
+                    _Run(self, lease, plan).see_through()
             finally:
                 self.changed()
         except PortalClosed:
@@ -110,19 +116,21 @@ class _Run:
         self._trainer = trainer
         self._lease = lease
         self._plan = plan
-        self._cancel = threading.Event()
+        #: Somebody wants the job cancelled or paused; its row says which.
+        self._asked = threading.Event()
         self._stop_sent: float | None = None
         self._beat = time.monotonic() + trainer.heartbeat
         self._alive = time.monotonic()
 
     def see_through(self) -> None:
         queue = self._trainer.queue
-        queue.running(self._lease.job_id, self._cancel.set)
+        queue.running(self._lease.job_id, self._asked.set)
         kills = out_of_memory_kills()
         started = time.monotonic()
         child: children.Child | None = None
         try:
             child = children.start("train", nice=5, memory_bytes=memory_available())
+            self._trainer.children[self._lease.job_id] = child.pid
             child.send(msgspec.msgpack.encode(self._plan))
             log.info("training.child_started", pid=child.pid, seconds=round(time.monotonic() - started, 3))
             self._listen(child)
@@ -133,6 +141,7 @@ class _Run:
             self._mourn(error, exit_code, out_of_memory_kills() > kills)
         finally:
             queue.running(self._lease.job_id, None)
+            self._trainer.children.pop(self._lease.job_id, None)
             if child is not None:
                 child.close()
 
@@ -199,8 +208,8 @@ class _Run:
     # Stopping ----------------------------------------------------------------------------------------------------
 
     def _wants_to_stop(self) -> bool:
-        """Keep the lease, and hear from it whether somebody on another machine has cancelled."""
-        if self._cancel.is_set() or self._trainer.stopping.is_set():
+        """Keep the lease, and hear from it whether somebody on another machine has cancelled or paused."""
+        if self._asked.is_set() or self._trainer.stopping.is_set():
             return True
         now = time.monotonic()
         if now < self._beat:
@@ -208,12 +217,12 @@ class _Run:
         self._beat = now + self._trainer.heartbeat
         try:
             if not self._trainer.portal.call(self._trainer.runs.heartbeat, self._lease):
-                if not self._trainer.portal.call(self._trainer.runs.cancel_requested, self._lease):
+                if not self._trainer.portal.call(self._trainer.runs.stop_requested, self._lease):
                     raise LeaseLost
-                self._cancel.set()
+                self._asked.set()
         except (Unavailable, StorageFull) as error:
             log.warning("training.no_heartbeat", error=error.message)
-        return self._cancel.is_set()
+        return self._asked.is_set()
 
     def _stop(self, child: children.Child) -> bool:
         """Ask the child to stop, or end it where it was asked long enough ago; whether that is done."""
@@ -222,7 +231,7 @@ class _Run:
             self._stop_sent = now
             with contextlib.suppress(WorkerCrash):
                 # Of a job that goes on later, the provider's part goes on meanwhile.
-                child.send(wire.STOP if self._cancel.is_set() else wire.RELEASE)
+                child.send(wire.STOP if self._asked.is_set() and self._for_good() else wire.RELEASE)
             return False
         if now - self._stop_sent < STOP_SECONDS:
             return False
@@ -230,16 +239,25 @@ class _Run:
         self._stopped()
         return True
 
+    def _for_good(self) -> bool:
+        """Whether the job is to be cancelled; one that is paused goes on later."""
+        try:
+            return bool(self._trainer.portal.call(self._trainer.runs.cancel_requested, self._lease))
+        except (Unavailable, StorageFull) as error:
+            # What is left at a provider is found by its rows, once they say that the job is over.
+            log.warning("training.wish_unknown", error=error.message)
+            return False
+
     def _stopped(self) -> None:
-        if self._cancel.is_set() or not self._trainer.stopping.is_set():
-            self._write(self._trainer.runs.cancelled, self._lease)
+        if self._asked.is_set() or not self._trainer.stopping.is_set():
+            self._write(self._trainer.runs.stopped, self._lease)
         else:
             self._write(self._trainer.runs.release, self._lease)
 
     def _mourn(self, error: WorkerCrash, exit_code: int | None, out_of_memory: bool) -> None:
         """The child is gone without a last word."""
         with contextlib.suppress(LeaseLost):
-            if self._cancel.is_set() or self._trainer.stopping.is_set():
+            if self._asked.is_set() or self._trainer.stopping.is_set():
                 self._stopped()
             elif exit_code == -15:
                 # Somebody ends processes in an orderly way, the whole server perhaps: not the job's fault.

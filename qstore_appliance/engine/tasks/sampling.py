@@ -76,7 +76,7 @@ class Sampling:
             artifact=None,
             metrics=self._metrics,
             parameters=weights.by_prefix(names, self._weights),
-            receipt=ran(self._plan, self._runner, "sampling"),
+            receipt=ran(self._plan, self._runner, "sampling") | {"threads": self._plan.threads},
             test_examples=[],
             circuits=1,
             shots=self._runner.shots or 0,
