@@ -33,6 +33,7 @@ from qstore_appliance.limits.memory import MemoryBucket
 from qstore_appliance.limits.redis import RedisBucket
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.budgets import Budgets
 from qstore_appliance.services.circuit_jobs import CircuitJobs
 from qstore_appliance.services.circuit_runs import CircuitRuns
 from qstore_appliance.services.circuits import Circuits
@@ -46,6 +47,7 @@ from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.remote_jobs import RemoteJobs
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.settings import Settings
 from qstore_appliance.work import children
 from qstore_appliance.work.calculator import Calculator
@@ -115,6 +117,8 @@ class Appliance:
             settings,
             self.remote_costs,
         )
+        self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, clock)
+        self.budgets = Budgets(database, self.costs, clock)
         self.circuit_runs = CircuitRuns(database, self.backends, self.calculator, self.costs, clock, settings)
         self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings)
         self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings)

@@ -73,6 +73,9 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     backend_used: str | None = None
     circuits_executed: int = 0
     total_shots: int = 0
+    #: Processor time of the job's processes, all threads together.
+    cpu_seconds: float = 0.0
+    #: Wall time of epochs on a graphics card.
     gpu_hours: float = 0.0
 
 

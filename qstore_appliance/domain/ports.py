@@ -104,6 +104,16 @@ class Replicas(Protocol):
         """`[{"pid", "state", "served"}]`."""
 
 
+class Alerts(Protocol):
+    """Tells people how far a budget is used."""
+
+    async def charged(self, organization_id: str) -> None:
+        """Inside the transaction of a charge: note what it triggers. Nothing slow may be done here."""
+
+    async def fired(self, organization_id: str, month: str) -> set[int]:
+        """Thresholds, in percent, whose alerts have fired in a month (`2026-03`)."""
+
+
 class TokenBucket(Protocol):
     async def take(self, key: str, size: int, tokens: int = 1) -> Taken:
         """Take tokens from a bucket of this size that refills by a hundredth of it each second."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +23,7 @@ from qstore_appliance.engine.plan import EpochReport, Plan, Trained
 from qstore_appliance.engine.problem import Part, Problem, pose, task_name
 from qstore_appliance.engine.receipt import digest_of, receipt_of
 from qstore_appliance.engine.remote_jobs import RemoteJobs
-from qstore_appliance.engine.scoring import conclude
+from qstore_appliance.engine.scoring import conclude, scored
 from qstore_appliance.engine.spsa import Perturbation, Spsa
 from qstore_appliance.engine.streams import generator
 from qstore_appliance.engine.tasks.sampling import Sampling
@@ -92,6 +93,7 @@ class _Descent:
     """A training that has something to learn."""
 
     def __init__(self, plan: Plan) -> None:
+        self._cpu = time.process_time()
         checkpoint = None if plan.checkpoint is None else Checkpoint.unpack(plan.checkpoint)
         features = None if checkpoint is None else Features.from_state(*checkpoint.features)
         self._plan = plan
@@ -250,7 +252,18 @@ class _Descent:
             warnings=warnings,
             digest=digest_of(self._parameters),
             receipt=receipt,
+            cpu_seconds=self._cpu_seconds(),
+            gpu_seconds=seconds if self.backend.capabilities.gpu else 0.0,
+            finish_circuits=None if self._epoch < total and not ended else self._finish_circuits(),
         )
+
+    def _cpu_seconds(self) -> float:
+        """Since the last time that this was asked."""
+        before, self._cpu = self._cpu, time.process_time()
+        return self._cpu - before
+
+    def _finish_circuits(self) -> int:
+        return self._problem.runner.circuits(len(scored(self._problem)), differentiate=False)
 
     def _checkpoint(self) -> Checkpoint:
         stopping = self._course.early_stopping
@@ -274,4 +287,7 @@ class _Descent:
         if stopping is not None and stopping.restore_best and stopping.parameters is not None:
             parameters, scores = stopping.parameters, stopping.scores
         self.backend.remote_jobs.enter("finish", self._epoch + 1)
-        return conclude(self._plan, self._problem, parameters, scores, self._epoch)
+        started = time.perf_counter()
+        trained = conclude(self._plan, self._problem, parameters, scores, self._epoch)
+        held = time.perf_counter() - started if self.backend.capabilities.gpu else 0.0
+        return msgspec.structs.replace(trained, cpu_seconds=self._cpu_seconds(), gpu_seconds=held)

@@ -15,7 +15,7 @@ from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.backends import BackendRecord, Measured, PriceRecord, Window
 from qstore_appliance.domain.circuit_jobs import CircuitJobStatus
-from qstore_appliance.domain.costs import micros, price
+from qstore_appliance.domain.costs import Metered, micros, price
 from qstore_appliance.domain.jobs import Status
 from qstore_appliance.domain.ports import Calculator, Clock
 from qstore_appliance.engine.backend import Limits, Prices
@@ -84,15 +84,34 @@ class Backends(Choices):
         return msgspec.structs.replace(own, **self._prices.get(name, {}))
 
     def price(self, name: str, circuits: int, shots: int) -> int:
-        """Micro-dollars for so much work on a backend."""
+        """Micro-dollars for so many circuits and shots on a backend."""
+        return self.price_of(name, Metered(circuits=circuits, shots=shots))
+
+    def price_of(self, name: str, ran: Metered, *, minimum: bool = True) -> int:
+        """
+        Micro-dollars for all that was metered on a backend.
+
+        Args:
+            minimum: Its minimum charge counts.
+        """
         prices = self.prices(name)
         return price(
-            circuits,
-            shots,
+            ran.circuits,
+            ran.shots,
             per_circuit=prices.per_circuit,
             per_shot=prices.per_shot,
-            minimum_charge=prices.minimum_charge,
+            minimum_charge=prices.minimum_charge if minimum else 0,
+            cpu_microseconds=ran.cpu_microseconds,
+            gpu_microseconds=ran.gpu_microseconds,
+            per_cpu_second=prices.per_cpu_second,
+            per_gpu_second=prices.per_gpu_second,
         )
+
+    def costs_something(self, name: str) -> bool:
+        """Whether a job on it may cost anything: by the price list, or because a provider charges for it."""
+        described = self._described.get(name)
+        remote = described is not None and described.capabilities is not None and described.capabilities.remote
+        return remote or any(msgspec.structs.astuple(self.prices(name)))
 
     async def price_list(self, caller: Caller, name: str | None = None) -> list[PriceRecord]:
         """

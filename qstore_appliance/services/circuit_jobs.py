@@ -55,6 +55,7 @@ class CircuitJobs:
             InvalidCircuit: With the gate's index; in a batch with the circuit's number too.
             BackendCannot, BackendUnavailable, Forbidden: No local simulator can run it, or may.
             RateLimited: Too many jobs of the organization wait already.
+            BudgetExceeded: The month's budget has no room for it.
         """
         caller.require("jobs:submit")
         circuits = await _circuits(draft)
@@ -92,6 +93,8 @@ class CircuitJobs:
             ).count()
             if waiting >= self._settings.jobs.max_queued:
                 raise RateLimited(f"{waiting} jobs of your organization wait already.", retry_after=60.0)
+            if not draft.dry_run and row.estimated_cost:
+                await self._runs.reservations.hold(row.id, row.organization_id, row.estimated_cost)
             await row.save(force_create=True)
         self._runs.wake()
         return row.to_domain()
@@ -153,6 +156,7 @@ class CircuitJobs:
                 mine = CircuitJobRow.filter(id=row.id, organization_id=caller.organization_id)
                 ended = row.completed_at or self._clock.now()
                 await mine.update(status=CircuitJobStatus.CANCELED, results=None, completed_at=ended)
+                await self._runs.reservations.release(row.id)
         return (await self._row(caller, id)).to_domain()
 
     async def delete(self, caller: Caller, id: str) -> str:
@@ -166,6 +170,7 @@ class CircuitJobs:
         async with self._database.transaction():
             row = await self._row(caller, id)
             await CircuitJobRow.filter(id=row.id, organization_id=caller.organization_id).delete()
+            await self._runs.reservations.release(row.id)
         return row.id
 
     async def estimate(self, caller: Caller, target: str, circuits: int, shots: int) -> int:

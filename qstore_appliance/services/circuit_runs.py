@@ -18,11 +18,12 @@ from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.circuit_jobs import CircuitJobRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.circuit_jobs import SIMULATOR, CircuitJobStatus
-from qstore_appliance.domain.costs import CostEvent
+from qstore_appliance.domain.costs import CostEvent, Metered
 from qstore_appliance.domain.ports import Calculator, Clock
 from qstore_appliance.errors import BackendCannot, DeadlineExceeded, InsufficientMemory, QStoreError, TooLarge
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ class CircuitRuns:
         self._costs = costs
         self._clock = clock
         self._settings = settings
+        self.reservations = Reservations(costs, clock)
         self._waiting = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._current: tuple[str, int] | None = None
@@ -184,6 +186,12 @@ class CircuitRuns:
         async with self._database.transaction():
             mine = CircuitJobRow.filter(id=row.id, fence=row.fence, status=CircuitJobStatus.RUNNING)
             saved = await mine.update(**changes, lease_until=None, completed_at=self._clock.now())
-            if saved and event is not None:
-                await self._costs.record(event)
+            if not saved:
+                return
+            if event is not None:
+                # A job that costs nothing has no reservation, and is metered all the same.
+                ran = Metered(circuits=event.circuits, shots=event.shots, cpu_microseconds=event.cpu_microseconds)
+                await self.reservations.charge(event, ran, event.amount)
+            await self.reservations.release(row.id)
+            if event is not None:
                 await self._backends.ran(row.backend, row.n_circuits, seconds)

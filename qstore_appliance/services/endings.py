@@ -1,7 +1,7 @@
 """
 How a run ends: completed with its model, failed, cancelled, or given back to be tried again.
 
-Each end is one transaction, conditional on the lease's fence, with its charge in the ledger.
+Each end is one transaction, conditional on the lease's fence, with its last charge in the ledger.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.database.tables.models import ModelRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.configs import subject
-from qstore_appliance.domain.costs import CostEvent
 from qstore_appliance.domain.events import Event
 from qstore_appliance.domain.jobs import LIVE, Lease, Progress, Resources, Status, sources
 from qstore_appliance.domain.models import ModelStatus
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
 from qstore_appliance.engine.plan import Trained
 from qstore_appliance.errors import QStoreError
-from qstore_appliance.services import remote_jobs, replays
+from qstore_appliance.services import replays
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.bills import Bills, used
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.journal import Entry, Journal, Line
+from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -70,7 +71,8 @@ class Endings:
         self._database = database
         self._blobs = blobs
         self._backends = backends
-        self._costs = costs
+        self.reservations = Reservations(costs, clock)
+        self._bills = Bills(backends, self.reservations)
         self._clock = clock
         self._settings = settings
         self._journal = Journal(events, clock)
@@ -128,7 +130,7 @@ class Endings:
 
     async def pause(self, lease: Lease, reason: str) -> None:
         """
-        Stop at the last checkpoint until somebody resumes the job. Its lease ends.
+        Stop at the last checkpoint until somebody resumes the job. Its lease ends; what is reserved for it stays so.
 
         Raises:
             LeaseLost: The job is another worker's by now, or it has ended.
@@ -209,12 +211,13 @@ class Endings:
     ) -> tuple[list[Event], str | None]:
         async with self._database.transaction():
             row = await self._mine(lease)
-            resources = msgspec.convert(row.resources, Resources)
-            resources = msgspec.structs.replace(
-                resources,
-                backend_used=row.backend,
-                circuits_executed=resources.circuits_executed + trained.circuits,
-                total_shots=resources.total_shots + trained.shots,
+            resources = used(
+                msgspec.convert(row.resources, Resources),
+                row.backend,
+                trained.circuits,
+                trained.shots,
+                trained.cpu_seconds,
+                trained.gpu_seconds,
             )
             model_id = None if digest is None else ids.new("model")
             metrics = {**row.metrics, **{key: trained.metrics[key] for key in SHOWN if key in trained.metrics}}
@@ -293,9 +296,9 @@ class Endings:
     async def _end(
         self, row: JobRow, status: Status, code: str | None, lines: list[Entry], reason: str | None = None
     ) -> list[Event]:
-        """The last write to a job, with its charge; inside the caller's transaction."""
+        """The last write to a job, with its last charge and the rest of its reservation; in the caller's transaction."""
         resources = msgspec.convert(row.resources, Resources)
-        cost = await self._cost(row, resources)
+        cost = (await self._bills.of(row, resources)).amount
         now = self._clock.now()
         ended = await JobRow.filter(id=row.id, fence=row.fence, status=row.status).update(
             status=status,
@@ -310,33 +313,10 @@ class Endings:
         )
         if not ended:
             raise LeaseLost
-        if resources.circuits_executed or cost:
-            await self._costs.record(
-                CostEvent(
-                    id=ids.new("cost"),
-                    organization_id=row.organization_id,
-                    user_id=row.user_id,
-                    event_type="training",
-                    backend=row.backend,
-                    amount=cost,
-                    circuits=resources.circuits_executed,
-                    shots=resources.total_shots,
-                    job_id=row.id,
-                    model_id=row.model_id,
-                )
-            )
+        await self._bills.charge(row, resources, cost)
+        await self.reservations.release(row.id)
         written = await JobRow.get(id=row.id)
         return await self._journal.record(row.organization_id, row.id, [*lines, self._journal.progress(written)])
-
-    async def _cost(self, row: JobRow, resources: Resources) -> int:
-        """
-        Micro-dollars so far, epochs that were broken off included: what the provider says it charged, and the price list
-        for what it does not say, or where there is none.
-        """
-        found = await remote_jobs.charges(row.id)
-        if found is None:
-            return self._backends.price(row.backend, resources.circuits_executed, resources.total_shots)
-        return found.amount + self._backends.price(row.backend, found.circuits, found.shots)
 
     async def _requeue(self, lease: Lease, message: str, *, deaths: int, code: str | None) -> None:
         async with self._database.transaction():

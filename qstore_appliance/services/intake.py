@@ -5,6 +5,7 @@ events, and announced in the same way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -167,11 +168,16 @@ class Intake:
             also: Rows that belong to them.
 
         Raises:
+            BudgetExceeded: The month's budget has no room for them.
             RateLimited: Too many jobs of the organization wait already.
             NotFound: What one of them uses was deleted since it was checked.
         """
         events: list[Event] = []
         async with self._database.transaction():
+            for row, accepted, *_ in jobs:
+                # First, since it is what most often says no where many ask.
+                reserved = math.ceil(accepted.cost.high) if row.budget_limit is None else row.budget_limit
+                await self._runs.reservations.hold(row.id, row.organization_id, reserved, ahead=_first(row))
             await self.check_room(caller.organization_id, len(jobs))
             for row in also:
                 await row.save(force_create=True)
@@ -250,6 +256,12 @@ class Intake:
 
 def _line(said: str, row: JobRow) -> str:
     return f"{said} for {row.backend} with seed {row.config['seed']}."
+
+
+def _first(row: JobRow) -> int:
+    """What the first epoch will cost, as estimated; of a sampling, which has none, all of it."""
+    epochs = 1 if row.config["task"] == "sampling" else int(row.config["epochs"]) - row.checkpoint_epoch
+    return int(-(-row.estimated_cost // max(1, epochs)))
 
 
 def _check_ended(row: JobRow, instead: str) -> None:

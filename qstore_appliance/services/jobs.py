@@ -90,7 +90,8 @@ class Jobs:
         """
         Accept a job: checked, saved, announced.
 
-        Raises: what `Submission.check` raises; RateLimited: too many jobs of the organization wait already.
+        Raises: what `Submission.check` raises; RateLimited: too many jobs of the organization wait already;
+            BudgetExceeded: the month's budget has no room for it.
         """
         caller.require("jobs:submit")
         return await self.intake.submit(caller, draft)

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 #: What "auto" tries, the fastest first; then every other simulator by name. Hardware is only ever named.
 FASTEST = ("native", "lightning", "qsim")
-PRICE_KEYS = ("per_circuit", "per_shot", "minimum_charge")
+PRICE_KEYS = ("per_circuit", "per_shot", "minimum_charge", "per_cpu_second", "per_gpu_second")
 #: A child that imports the heaviest plugin on a busy machine gets so long before it counts as hung.
 PROBE_SECONDS = 60.0
 #: A backend that worked until now gets longer to answer than at its first probe: the machine may be training on all

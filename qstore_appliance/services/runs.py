@@ -25,9 +25,10 @@ from qstore_appliance.domain.lines import OVERDUE, Waiting, level
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
 from qstore_appliance.engine.plan import EpochReport, Plan
 from qstore_appliance.engine.remote_jobs import RemoteJob
-from qstore_appliance.errors import ArtifactCorrupt, BudgetExceeded, NotFound, QStoreError
+from qstore_appliance.errors import ArtifactCorrupt, NotFound, QStoreError
 from qstore_appliance.services import remote_jobs, replays
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.bills import used
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.endings import Endings, LeaseLost, is_idle
@@ -88,7 +89,8 @@ class Runs(Endings):
             owner: Who takes it: `<data directory>:<host>:<process>`.
 
         Returns: None where there is nothing to do: the job has ended, somebody else has it, its organization runs as many
-            as it may, its backend takes no further job now, or its plan turned out to be impossible (then it has failed).
+            as it may, its backend takes no further job now, its budget has no room for another epoch (then it is paused),
+            or its plan turned out to be impossible (then it has failed).
         """
         taken = await self._taken(job_id, owner)
         return None if taken is None else await self._planned(*taken)
@@ -122,8 +124,8 @@ class Runs(Endings):
         waits in line again, with its checkpoint.
 
         Raises:
-            LeaseLost: The job is another worker's by now, or waits in line again.
-            BudgetExceeded: What has run costs more than the job's budget; it was saved, the job shall end.
+            LeaseLost: The job is another worker's by now, or waits in line again, or its budget has no room for the next
+                epoch and it is paused.
         """
         latest = reports[-1]
         digest = await self._keep_checkpoint(lease.job_id, latest.checkpoint)
@@ -137,14 +139,16 @@ class Runs(Endings):
                 best_loss=latest.best_loss,
                 eta_seconds=round(latest.eta_seconds, 1),
             )
-            resources = msgspec.convert(row.resources, Resources)
-            resources = msgspec.structs.replace(
-                resources,
-                backend_used=row.backend,
-                circuits_executed=resources.circuits_executed + sum(report.circuits for report in reports),
-                total_shots=resources.total_shots + sum(report.shots for report in reports),
+            before = msgspec.convert(row.resources, Resources)
+            resources = used(
+                before,
+                row.backend,
+                sum(report.circuits for report in reports),
+                sum(report.shots for report in reports),
+                sum(report.cpu_seconds for report in reports),
+                sum(report.gpu_seconds for report in reports),
             )
-            cost = await self._cost(row, resources)
+            bill = await self._bills.of(row, resources)
             metrics = _with_history(row.metrics, reports)
             differs = await replays.compare(row, metrics, last=False)
             await self._write(
@@ -153,12 +157,14 @@ class Runs(Endings):
                 metrics=metrics,
                 receipt={**row.receipt, **_first_receipt(reports)},
                 resources=msgspec.to_builtins(resources),
-                cost=cost,
+                cost=bill.amount,
                 checkpoint=digest,
                 checkpoint_epoch=latest.epoch,
                 attempt=0,
                 lease_until=self._lease_end(),
             )
+            await self._bills.charge(row, resources, bill.amount)
+            refusal = await self._bills.look_ahead(row, before, bill, reports)
             entries = [entry for report in reports for entry in self._told(row, report)]
             if differs is not None:
                 entries.append(Line(differs, "WARNING"))
@@ -169,8 +175,9 @@ class Runs(Endings):
         await self._journal.publish(events)
         if old is not None and old != digest:
             await self._free(old)
-        if row.budget_limit is not None and cost > row.budget_limit:
-            raise BudgetExceeded("What has run so far costs more than the job's budget_limit.")
+        if refusal is not None:
+            await self.pause(lease, refusal)
+            raise LeaseLost
         used_up = await self._backends.used_up(row.backend) if latest.epoch < latest.total_epochs else None
         if used_up is not None:
             await self.release(lease, used_up)
@@ -304,7 +311,7 @@ class Runs(Endings):
             now = self._clock.now()
             if row is None or row.status not in (Status.QUEUED, Status.RUNNING) or not is_idle(row, now):
                 return None
-            lease = None
+            lease, refusal = None, None
             if row.cancel_requested:
                 events = await self._end(row, Status.CANCELLED, None, [Line("Cancelled before it went on.")])
             elif row.pause_reason is not None:
@@ -332,6 +339,9 @@ class Runs(Endings):
                     return None
                 first = row.started_at is None
                 row = await JobRow.get(id=job_id)
+                refusal = await self._bills.no_room(
+                    row, await self._bills.of(row, msgspec.convert(row.resources, Resources))
+                )
                 line = f"Started on {row.backend}."
                 if row.checkpoint_epoch:
                     line = f"Goes on after epoch {row.checkpoint_epoch} on {row.backend}."
@@ -342,6 +352,9 @@ class Runs(Endings):
                 if first:
                     await self._backends.started(row.backend, (now - row.created_at).total_seconds())
         await self._journal.publish(events)
+        if lease is not None and refusal is not None:
+            await self.pause(lease, refusal)
+            return None
         return None if lease is None else (lease, row)
 
     async def _planned(self, lease: Lease, row: JobRow) -> tuple[Lease, Plan] | None:
@@ -382,6 +395,7 @@ class Runs(Endings):
             threads=threads,
             remote_jobs=await remote_jobs.since(row.id, row.checkpoint_epoch),
             goes_on=row.continued_from is not None and row.checkpoint_epoch == row.receipt.get("continued_at"),
+            waits=self._backends.costs_something(row.backend),
         )
 
     def _told(self, row: JobRow, report: EpochReport) -> list[Entry]:

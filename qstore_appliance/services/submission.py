@@ -22,6 +22,7 @@ from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller, OrganizationSettings
 from qstore_appliance.domain.configs import ConfigDraft, DatasetDraft
+from qstore_appliance.domain.costs import Metered
 from qstore_appliance.domain.jobs import JobDraft, Status
 from qstore_appliance.engine import hamiltonians, observables
 from qstore_appliance.engine.backend import Capabilities
@@ -35,7 +36,7 @@ from qstore_appliance.errors import BackendCannot, InsufficientMemory, NotFound,
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.initial_values import groups_of
-from qstore_appliance.services.machine import memory_available, memory_capacity
+from qstore_appliance.services.machine import cores, memory_available, memory_capacity
 from qstore_appliance.services.remote_costs import RemoteCosts
 
 #: From so many gates on, reading a circuit would hold up the loop for milliseconds.
@@ -190,10 +191,19 @@ class Submission:
             return Interval(
                 *(float(math.ceil(circuits * each)) for circuits in msgspec.structs.astuple(taken.circuits))
             )
-        pairs = zip(msgspec.structs.astuple(taken.circuits), msgspec.structs.astuple(taken.shots), strict=True)
-        return Interval(
-            *(float(self._backends.price(backend, round(circuits), round(shots))) for circuits, shots in pairs)
-        )
+        # Processor time is not known beforehand: at the least one core is busy, at the most all are.
+        busy = (1, cores(), cores())
+        found = []
+        for name, threads in zip(("low", "expected", "high"), busy, strict=True):
+            seconds = getattr(taken.seconds, name)
+            ran = Metered(
+                circuits=round(getattr(taken.circuits, name)),
+                shots=round(getattr(taken.shots, name)),
+                cpu_microseconds=round(seconds * 1e6) * threads,
+                gpu_microseconds=round(seconds * 1e6) if can.gpu else 0,
+            )
+            found.append(float(self._backends.price_of(backend, ran)))
+        return Interval(*found)
 
     async def _facts(self, organization_id: str, type: str) -> Facts:
         if type in BUILTIN:

@@ -111,6 +111,8 @@ def train(pipe: Connection) -> None:
         training = Training(plan, KeptRemoteJobs(line, plan.remote_jobs), lambda reason: line.tell("degraded", reason))
         for report in training.epochs(line):
             line.tell("epoch", report)
+            if plan.waits:
+                line.wait_for_kept()
         trained = training.finish()
         inputs: dict[str, Any] = {}
         if trained.artifact is not None:

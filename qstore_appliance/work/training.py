@@ -20,7 +20,6 @@ from qstore_appliance.domain.jobs import Lease
 from qstore_appliance.engine.plan import EpochReport, Plan, Trained
 from qstore_appliance.engine.remote_jobs import RemoteJob
 from qstore_appliance.errors import (
-    BudgetExceeded,
     QStoreError,
     StorageFull,
     Unavailable,
@@ -170,12 +169,9 @@ class _Run:
             message = wire.unpack(child.receive())
         self._alive = time.monotonic()
         if reports:
-            try:
-                self._write(self._trainer.runs.record_epochs, self._lease, reports)
-            except BudgetExceeded as error:
-                child.kill()
-                self._write(self._trainer.runs.fail, self._lease, error)
-                return True
+            self._write(self._trainer.runs.record_epochs, self._lease, reports)
+            if self._plan.waits:
+                child.send(wire.KEPT)
             if message.kind == "epoch":
                 return False
         if message.kind == "remote_job":

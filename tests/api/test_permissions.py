@@ -21,7 +21,10 @@ SCOPED = [endpoint for endpoint in GUARDED if endpoint.permission != SIGNED_IN]
 OF_ONE = [endpoint for endpoint in SCOPED if "{id}" in endpoint.path and endpoint.tag != "backends"]
 KINDS = {"circuits": "circuit", "datasets": "dataset", "jobs": "job", "models": "model", "deployments": "deploy",
          "api-keys": "key"}  # fmt: skip
-BODIES = {"/v1/models/{id}/predict": {"inputs": [[0.0]]}}
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/models/{id}/predict": {"inputs": [[0.0]]},
+    "/v1/jobs/{id}/top-up": {"budget_limit": 1.0},
+}
 
 
 def name(endpoint: Endpoint) -> str:

@@ -16,12 +16,14 @@ from qstore_appliance.engine.plan import EpochReport, Plan, Trained
 from qstore_appliance.errors import ValidationFailed
 from qstore_appliance.events.memory import MemoryEvents
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.budgets import Budgets
 from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.runs import Runs
+from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock, ThreadCalculator, make_caller
 
@@ -113,6 +115,9 @@ class Laboratory:
         self.costs = Costs(database, clock)
         self.backends = Backends(database, calculator, settings, clock, self.costs)
         self.runs = Runs(database, self.blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
+        self.reservations = self.runs.reservations
+        self.budgets = Budgets(database, self.costs, clock)
+        self.top_ups = TopUps(database, self.queue, self.events, self.reservations, clock)
         self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
         self.models = Models(database, self.blobs, self.replicas, self.backends, self.costs, clock, settings)
 

@@ -12,6 +12,7 @@ from sanic.response import HTTPResponse
 from qstore_appliance.api.envelope import listing, success
 from qstore_appliance.api.inputs import body, page, several
 from qstore_appliance.api.registry import Query, Routes
+from qstore_appliance.domain.budgets import TopUpDraft
 from qstore_appliance.domain.costs import dollars
 from qstore_appliance.domain.jobs import (
     ContinueDraft,
@@ -228,6 +229,13 @@ def _state(request: Request, job: Job) -> HTTPResponse:
         epochs_completed=job.progress.current_epoch,
     )
     return success(request, answer)
+
+
+@routes.post("/v1/jobs/{id}/top-up", "jobs:submit", body=TopUpDraft, answer=JobAnswer)
+async def top_up(request: Request, id: str) -> HTTPResponse:
+    """Raise a job's `budget_limit`; where it was paused it goes on, exactly."""
+    top_ups = request.app.ctx.appliance.top_ups
+    return success(request, shown(await top_ups.top_up(request.ctx.caller, id, body(request, TopUpDraft))))
 
 
 class IntervalAnswer(msgspec.Struct, frozen=True, kw_only=True):
