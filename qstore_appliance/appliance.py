@@ -48,6 +48,7 @@ from qstore_appliance.services.remote_jobs import RemoteJobs
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.services.top_ups import TopUps
+from qstore_appliance.services.usage import UsageReports
 from qstore_appliance.settings import Settings
 from qstore_appliance.work import children
 from qstore_appliance.work.calculator import Calculator
@@ -118,6 +119,7 @@ class Appliance:
             self.remote_costs,
         )
         self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, clock)
+        self.usage = UsageReports(database, clock)
         self.budgets = Budgets(database, self.costs, clock)
         self.circuit_runs = CircuitRuns(database, self.backends, self.calculator, self.costs, clock, settings)
         self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings)

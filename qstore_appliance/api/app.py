@@ -34,6 +34,7 @@ from qstore_appliance.api.rest import (
     models,
     openapi,
     organization,
+    usage,
     users,
 )
 from qstore_appliance.appliance import Appliance
@@ -52,6 +53,7 @@ NOUNS: tuple[Routes, ...] = (
     models.routes,
     deployments.routes,
     backends.routes,
+    usage.routes,
     budgets.routes,
     ionq_jobs.routes,
     probes.routes,
