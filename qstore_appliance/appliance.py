@@ -25,6 +25,10 @@ import structlog
 from qstore_appliance.blobs import FileBlobs
 from qstore_appliance.database.blobs import DatabaseBlobs
 from qstore_appliance.database.connection import Database
+from qstore_appliance.deliveries.mails import Mails
+from qstore_appliance.deliveries.posts import Posts
+from qstore_appliance.deliveries.receivers import Receivers
+from qstore_appliance.domain.outbox import Channel
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import ConfigurationInvalid, DataDirectoryInUse, QStoreError
 from qstore_appliance.events.memory import MemoryEvents
@@ -32,6 +36,7 @@ from qstore_appliance.events.redis import RedisEvents
 from qstore_appliance.limits.memory import MemoryBucket
 from qstore_appliance.limits.redis import RedisBucket
 from qstore_appliance.services.accounts import Accounts
+from qstore_appliance.services.alerts import Alerts
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.budgets import Budgets
 from qstore_appliance.services.circuit_jobs import CircuitJobs
@@ -39,16 +44,20 @@ from qstore_appliance.services.circuit_runs import CircuitRuns
 from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
+from qstore_appliance.services.emails import Emails
 from qstore_appliance.services.idempotency import Idempotency
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.models import Models
+from qstore_appliance.services.outbox import Outbox
 from qstore_appliance.services.passwords import Passwords
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.remote_jobs import RemoteJobs
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.services.usage import UsageReports
+from qstore_appliance.services.webhooks import Webhooks
 from qstore_appliance.settings import Settings
 from qstore_appliance.work import children
 from qstore_appliance.work.calculator import Calculator
@@ -102,9 +111,22 @@ class Appliance:
         self.circuits = Circuits(database, clock)
         self.datasets = Datasets(database, blobs, self.calculator, clock, settings)
         self.idempotency = Idempotency(database, clock)
-        self.costs = Costs(database, clock)
+        self.receivers = Receivers(settings.webhooks)
+        self.mails = Mails(settings.smtp)
+        self.webhooks = Webhooks(database, Posts(self.receivers, settings.webhooks.authority), clock)
+        doors = {
+            Channel.EMAIL: Emails(self.mails, settings.address).deliver,
+            Channel.SLACK: self.webhooks.deliver_to_slack,
+            Channel.WEBHOOK: self.webhooks.deliver,
+        }
+        self.outbox = Outbox(database, clock, settings, doors)
+        self.alerts = Alerts(database, self.outbox, self.receivers, clock, self._month_spend)
+        self.pauses = Pauses(database, self.events, clock, self._month_spend)
+        self.costs = Costs(database, clock, self.alerts)
         self.backends = Backends(database, self.probes, settings, clock, self.costs)
-        self.runs = Runs(database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
+        self.runs = Runs(
+            database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings, self.pauses
+        )
         self.remote_costs = RemoteCosts(self.backends, self.calculator)
         self.remote_jobs = RemoteJobs(database, self.backends, self.errands, self.costs, clock)
         self.jobs = Jobs(
@@ -117,12 +139,15 @@ class Appliance:
             clock,
             settings,
             self.remote_costs,
+            self.pauses,
         )
         self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, clock)
         self.usage = UsageReports(database, clock)
         self.budgets = Budgets(database, self.costs, clock)
-        self.circuit_runs = CircuitRuns(database, self.backends, self.calculator, self.costs, clock, settings)
-        self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings)
+        self.circuit_runs = CircuitRuns(
+            database, self.backends, self.calculator, self.costs, clock, settings, self.pauses
+        )
+        self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings, self.pauses)
         self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings)
         self._pings: dict[str, Ping] = {"database": database.ping, "queue": self.queue.ping, "events": self.events.ping}
 
@@ -153,6 +178,8 @@ class Appliance:
             blobs = _blobs(settings, database)
             appliance = cls(settings, clock, database, blobs, secret)
             stack.callback(appliance.passwords.close)
+            stack.callback(appliance.receivers.close)
+            stack.callback(appliance.mails.close)
             stack.push_async_callback(appliance.bucket.close)
             stack.push_async_callback(appliance.events.close)
             stack.push_async_callback(appliance.queue.close)
@@ -165,6 +192,10 @@ class Appliance:
             if work:
                 await appliance._start_work(stack)
             yield appliance
+
+    async def _month_spend(self, organization_id: str) -> int:
+        """Alerts are told of charges by the ledger, and ask it back: one of the two has to come first."""
+        return await self.costs.month_spend(organization_id)
 
     async def ping(self) -> dict[str, str | None]:
         """Every part by name: None where it answers, else a sentence that says what is wrong."""
@@ -216,11 +247,13 @@ class Appliance:
         await self.models.reopen()
         await self.circuit_runs.start()
         await self.remote_jobs.start()
+        await self.outbox.start()
         slots.start()
         stack.push_async_callback(stop_slots)
         stack.push_async_callback(reaper.close)
         stack.push_async_callback(self.circuit_runs.close)
         stack.push_async_callback(self.remote_jobs.close)
+        stack.push_async_callback(self.outbox.close)
         warming = asyncio.create_task(self._warm_up(), name="appliance.warm_up")
         stack.push_async_callback(_cancelled, warming)
         self._pings["slots"] = slots.ping

@@ -23,6 +23,7 @@ from qstore_appliance.api.live import socket, stream
 from qstore_appliance.api.pages.site import blueprint as pages
 from qstore_appliance.api.registry import Endpoint, Routes
 from qstore_appliance.api.rest import (
+    alerts,
     api_keys,
     auth,
     backends,
@@ -34,8 +35,10 @@ from qstore_appliance.api.rest import (
     models,
     openapi,
     organization,
+    outbox,
     usage,
     users,
+    webhooks,
 )
 from qstore_appliance.appliance import Appliance
 from qstore_appliance.settings import Settings
@@ -55,6 +58,9 @@ NOUNS: tuple[Routes, ...] = (
     backends.routes,
     usage.routes,
     budgets.routes,
+    alerts.routes,
+    outbox.routes,
+    webhooks.routes,
     ionq_jobs.routes,
     probes.routes,
     openapi.routes,

@@ -113,6 +113,16 @@ class Alerts(Protocol):
     async def fired(self, organization_id: str, month: str) -> set[int]:
         """Thresholds, in percent, whose alerts have fired in a month (`2026-03`)."""
 
+    async def checked(self, alerts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """
+        Before alerts are saved, and outside of a transaction, since names are resolved: the alerts as they are kept.
+
+        Raises: WebhookForbidden or ValidationFailed naming `alerts[i]`.
+        """
+
+    async def changed(self, organization_id: str) -> None:
+        """Inside the transaction that saves a budget: what the new limit leaves unreached may fire again."""
+
 
 class TokenBucket(Protocol):
     async def take(self, key: str, size: int, tokens: int = 1) -> Taken:

@@ -47,6 +47,9 @@ class Budgets:
 
         A limit below what is spent and reserved takes nothing back: what was accepted goes on, and nothing more that
         costs is accepted.
+
+        Raises:
+            WebhookForbidden: An address that may not be called, naming `alerts[i].webhook`.
         """
         caller.require("billing:write")
         changes: dict[str, object] = {
@@ -54,8 +57,10 @@ class Budgets:
             "updated_at": self._clock.now(),
         }
         if draft.alerts is not None:
-            changes["alerts"] = [alert.model_dump(mode="json", exclude_none=True) for alert in draft.alerts]
+            alerts = [alert.model_dump(mode="json", exclude_none=True) for alert in draft.alerts]
+            changes["alerts"] = await self._costs.alerts.checked(alerts)
         async with self._database.transaction():
             mine = await self._costs.budget_of(caller.organization_id)
             await mine.update(**changes)
+            await self._costs.alerts.changed(caller.organization_id)
         return await self.get(caller)

@@ -25,6 +25,7 @@ from qstore_appliance.engine.formats import ionq, ionq_native
 from qstore_appliance.errors import BackendCannot, Conflict, NotFound, QStoreError, RateLimited
 from qstore_appliance.services.backends import FASTEST, Backends
 from qstore_appliance.services.circuit_runs import CircuitRuns
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.submission import settings_of
 from qstore_appliance.services.texts import refuse_unstorable
 from qstore_appliance.settings import Settings
@@ -39,9 +40,16 @@ _SEEN = tuple(CircuitJob.__struct_fields__)
 
 class CircuitJobs:
     def __init__(
-        self, database: Database, backends: Backends, runs: CircuitRuns, clock: Clock, settings: Settings
+        self,
+        database: Database,
+        backends: Backends,
+        runs: CircuitRuns,
+        clock: Clock,
+        settings: Settings,
+        pauses: Pauses | None = None,
     ) -> None:
         self._database = database
+        self._pauses = pauses
         self._backends = backends
         self._runs = runs
         self._clock = clock
@@ -55,9 +63,11 @@ class CircuitJobs:
             InvalidCircuit: With the gate's index; in a batch with the circuit's number too.
             BackendCannot, BackendUnavailable, Forbidden: No local simulator can run it, or may.
             RateLimited: Too many jobs of the organization wait already.
-            BudgetExceeded: The month's budget has no room for it.
+            BudgetExceeded: The month's budget has no room for it, or one of its alerts admits no new jobs.
         """
         caller.require("jobs:submit")
+        if self._pauses is not None and not draft.dry_run:
+            await self._pauses.admit(caller.organization_id)
         circuits = await _circuits(draft)
         refuse_unstorable(name=draft.name, metadata=draft.metadata, settings=draft.settings, input=draft.input)
         backend = await self._backend(caller, max(circuits, key=lambda circuit: circuit.n_qubits))

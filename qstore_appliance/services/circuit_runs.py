@@ -23,6 +23,7 @@ from qstore_appliance.domain.ports import Calculator, Clock
 from qstore_appliance.errors import BackendCannot, DeadlineExceeded, InsufficientMemory, QStoreError, TooLarge
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
 
@@ -53,8 +54,10 @@ class CircuitRuns:
         costs: Costs,
         clock: Clock,
         settings: Settings,
+        pauses: Pauses | None = None,
     ) -> None:
         self._database = database
+        self._pauses = pauses
         self._backends = backends
         self._calculator = calculator
         self._costs = costs
@@ -114,6 +117,8 @@ class CircuitRuns:
         now = self._clock.now()
         free = Q(status=CircuitJobStatus.READY) | Q(status=CircuitJobStatus.RUNNING, lease_until__lt=now)
         free &= ~Q(backend__in=list(await self._backends.held()))
+        if self._pauses is not None:
+            free &= ~Q(organization_id__in=list(await self._pauses.held()))
         organizations = await CircuitJobRow.filter(free).distinct().values_list("organization_id", flat=True)
         for organization in sorted((str(o) for o in organizations), key=lambda o: self._turns.get(o, 0)):
             wanted = CircuitJobRow.filter(free, organization_id=organization)

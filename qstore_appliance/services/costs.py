@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tortoise.expressions import F
@@ -22,6 +23,12 @@ class NoAlerts:
 
     async def fired(self, organization_id: str, month: str) -> set[int]:
         return set()
+
+    async def checked(self, alerts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [dict(alert) for alert in alerts]
+
+    async def changed(self, organization_id: str) -> None:
+        return None
 
 
 class Costs:

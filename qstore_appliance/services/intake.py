@@ -22,6 +22,7 @@ from qstore_appliance.domain.jobs import TERMINAL, ContinueDraft, JobDraft, Prio
 from qstore_appliance.domain.ports import Clock, Queue
 from qstore_appliance.errors import Conflict, RateLimited, ValidationFailed
 from qstore_appliance.services.journal import Entry, Journal, Line
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.submission import Accepted, Earlier, Submission
 from qstore_appliance.settings import Settings
@@ -50,6 +51,7 @@ class Intake:
         journal: Journal,
         clock: Clock,
         settings: Settings,
+        pauses: Pauses | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -58,6 +60,7 @@ class Intake:
         self._journal = journal
         self._clock = clock
         self._settings = settings
+        self._pauses = pauses
 
     async def submit(self, caller: Caller, draft: JobDraft) -> Submitted:
         """
@@ -126,8 +129,10 @@ class Intake:
         self, caller: Caller, draft: JobDraft, earlier: Earlier | None = None, sweep_id: str | None = None
     ) -> New:
         """
-        Raises: what `Submission.check` raises.
+        Raises: what `Submission.check` raises; BudgetExceeded: an alert of the budget admits no new jobs.
         """
+        if self._pauses is not None:
+            await self._pauses.admit(caller.organization_id)
         accepted = await self._submission.check(*((caller, draft) if earlier is None else (caller, draft, earlier)))
         now = self._clock.now()
         row = JobRow(

@@ -33,6 +33,7 @@ from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.endings import LeaseLost, is_idle
 from qstore_appliance.services.intake import Intake
 from qstore_appliance.services.journal import LEVELS, Entry, Journal, Line
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sorting import order_of
@@ -72,6 +73,7 @@ class Jobs:
         clock: Clock,
         settings: Settings,
         remote_costs: RemoteCosts | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -82,7 +84,7 @@ class Jobs:
         self._settings = settings
         self._submission = Submission(backends, datasets, remote_costs)
         self._journal = Journal(events, clock)
-        self.intake = Intake(database, queue, runs, self._submission, self._journal, clock, settings)
+        self.intake = Intake(database, queue, runs, self._submission, self._journal, clock, settings, pauses)
 
     # Submitting --------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from qstore_appliance.domain.lines import Group, Share, Waiting
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.services.admission import BEGINNINGS
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.settings import Settings
 
 #: So begins the reason of a job that did not fit beside what ran when a slot looked at it.
@@ -62,11 +63,14 @@ class _Now(NamedTuple):
 
 
 class Lines:
-    def __init__(self, database: Database, backends: Backends, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, backends: Backends, clock: Clock, settings: Settings, pauses: Pauses | None = None
+    ) -> None:
         self._database = database
         self._backends = backends
         self._clock = clock
         self._settings = settings
+        self._pauses = pauses
 
     # For slots ---------------------------------------------------------------------------------------------------
 
@@ -197,13 +201,13 @@ class Lines:
         return {str(id): shares.get(str(id), Share())._replace(last_start=last) for id, last in rows}
 
     async def _full(self, shares: Mapping[str, Share]) -> dict[str, str]:
-        """Organizations that run as many jobs as they may, each with the sentence that says so."""
+        """Organizations that run as many jobs as they may, or whose budget pauses them, each with the sentence that says so."""
         found = {}
         for row in await OrganizationRow.filter(id__in=list(shares)):
             running, allowed = shares[row.id].running, row.to_domain().settings.max_concurrent_jobs
             if running >= allowed:
                 found[row.id] = _full(running, allowed)
-        return found
+        return found if self._pauses is None else {**found, **await self._pauses.held()}
 
 
 def waiting_of(row: JobRow) -> Waiting:

@@ -35,6 +35,7 @@ from qstore_appliance.services.endings import Endings, LeaseLost, is_idle
 from qstore_appliance.services.journal import Entry, Line
 from qstore_appliance.services.lines import MEMORY, Lines
 from qstore_appliance.services.machine import cores, memory_available, memory_capacity
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -58,10 +59,12 @@ class Runs(Endings):
         costs: Costs,
         clock: Clock,
         settings: Settings,
+        pauses: Pauses | None = None,
     ) -> None:
         super().__init__(database, blobs, events, backends, costs, clock, settings)
         self._datasets = datasets
-        self.lines = Lines(database, backends, clock, settings)
+        self._pauses = pauses
+        self.lines = Lines(database, backends, clock, settings, pauses)
         self._taking = asyncio.Lock()
 
     # Taking and keeping ------------------------------------------------------------------------------------------
@@ -121,11 +124,11 @@ class Runs(Endings):
         Save epochs that have come since the last time, with the checkpoint of the latest.
 
         A backend with a limit by the hour is left alone between two epochs: once the hour's circuits are used up the job
-        waits in line again, with its checkpoint.
+        waits in line again, with its checkpoint. Where an alert of the organization's budget pauses jobs, it is paused.
 
         Raises:
-            LeaseLost: The job is another worker's by now, or waits in line again, or its budget has no room for the next
-                epoch and it is paused.
+            LeaseLost: The job is another worker's by now, or waits in line again, or was paused: its budget has no room for
+                the next epoch, or one of its alerts pauses jobs.
         """
         latest = reports[-1]
         digest = await self._keep_checkpoint(lease.job_id, latest.checkpoint)
@@ -178,7 +181,13 @@ class Runs(Endings):
         if refusal is not None:
             await self.pause(lease, refusal)
             raise LeaseLost
-        used_up = await self._backends.used_up(row.backend) if latest.epoch < latest.total_epochs else None
+        if latest.epoch >= latest.total_epochs:
+            return
+        paused = await self._pauses.hold(row.organization_id) if self._pauses is not None else None
+        if paused is not None:
+            await self.pause(lease, paused)
+            raise LeaseLost
+        used_up = await self._backends.used_up(row.backend)
         if used_up is not None:
             await self.release(lease, used_up)
             raise LeaseLost
@@ -268,6 +277,8 @@ class Runs(Endings):
                     await self.release(lease, f"Its worker is gone; it goes on after epoch {row.checkpoint_epoch}.")
             except LeaseLost:
                 continue
+        if self._pauses is not None:
+            await self._pauses.look()
         await self.lines.tell_why()
         # Waking those that may not run would only send them back, again and again.
         woken = await self.lines.heads(MAX_WOKEN)
@@ -317,7 +328,9 @@ class Runs(Endings):
             elif row.pause_reason is not None:
                 events = await self._paused(row, row.pause_reason)
             else:
-                waits = await self.lines.full(row.organization_id) if row.status == Status.QUEUED else None
+                waits = await self._pauses.hold(row.organization_id) if self._pauses is not None else None
+                if waits is None and row.status == Status.QUEUED:
+                    waits = await self.lines.full(row.organization_id)
                 waits = waits or await self._backends.hold(row.backend)
                 if waits is not None:
                     # One whose worker is gone is put back in line by the reaper, and says so.
