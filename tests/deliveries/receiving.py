@@ -113,6 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(int(what[1]) if len(what) > 1 else 302, Location=self.server.location)
         elif what[0] == "hang":
             self.server.stopping.wait(60)
+            self._answer(200)
         elif what[0] == "close":
             self.connection.close()
         elif what[0] == "garbage":
