@@ -112,10 +112,9 @@ class Appliance:
         self.datasets = Datasets(database, blobs, self.calculator, clock, settings)
         self.idempotency = Idempotency(database, clock)
         self.receivers = Receivers(settings.webhooks)
-        self.mails = Mails(settings.smtp)
         self.webhooks = Webhooks(database, Posts(self.receivers, settings.webhooks.authority), clock)
         doors = {
-            Channel.EMAIL: Emails(self.mails, settings.address).deliver,
+            Channel.EMAIL: Emails(Mails(settings.smtp), settings.address).deliver,
             Channel.SLACK: self.webhooks.deliver_to_slack,
             Channel.WEBHOOK: self.webhooks.deliver,
         }
@@ -178,8 +177,6 @@ class Appliance:
             blobs = _blobs(settings, database)
             appliance = cls(settings, clock, database, blobs, secret)
             stack.callback(appliance.passwords.close)
-            stack.callback(appliance.receivers.close)
-            stack.callback(appliance.mails.close)
             stack.push_async_callback(appliance.bucket.close)
             stack.push_async_callback(appliance.events.close)
             stack.push_async_callback(appliance.queue.close)

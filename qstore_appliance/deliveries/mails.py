@@ -13,13 +13,13 @@ import re
 import smtplib
 import socket
 import ssl
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 
 from qstore_appliance.deliveries import NotDelivered
+from qstore_appliance.deliveries.threads import Threads
 from qstore_appliance.settings import Smtp
 
 #: For one answer of the mail server, and for the whole conversation.
@@ -35,10 +35,7 @@ MAX_SUBJECT = 200
 class Mails:
     def __init__(self, settings: Smtp) -> None:
         self._settings = settings
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="mail")
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads = Threads(4, "mail")
 
     async def send(self, id: str, recipient: str, subject: str, text: str, moment: datetime) -> None:
         """
@@ -55,7 +52,7 @@ class Mails:
         call = _Call(self._settings, message, recipient)
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
-                await asyncio.get_running_loop().run_in_executor(self._threads, call.make)
+                await self._threads.call(call.make)
         except TimeoutError as error:
             raise NotDelivered("The mail server took too long.") from error
         finally:

@@ -13,11 +13,11 @@ import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from qstore_appliance.deliveries import NotDelivered
+from qstore_appliance.deliveries.threads import Threads
 from qstore_appliance.errors import WebhookForbidden
 from qstore_appliance.settings import Webhooks
 from qstore_appliance.settings.allowances import Address, allowance
@@ -92,10 +92,7 @@ class Receivers:
         self._opened = tuple(allowance(text) for text in settings.allow)
         self._resolve = resolve or self._of_the_system
         # Of their own, so that names whose servers are silent keep nothing else waiting.
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="resolve")
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads = Threads(4, "resolve")
 
     async def check(self, url: str) -> bool:
         """
@@ -179,9 +176,7 @@ class Receivers:
         return tuple(dict.fromkeys(ipaddress.ip_address(address) for address in found))
 
     async def _of_the_system(self, host: str) -> Sequence[str]:
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        )
+        found = await self._threads.call(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
         return [str(entry[4][0]) for entry in found]
 
 

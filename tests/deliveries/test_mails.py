@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from qstore_appliance.deliveries import NotDelivered
+from qstore_appliance.deliveries import mails as module
 from qstore_appliance.deliveries.mails import MAILBOX, Mails, written
 from qstore_appliance.settings import Smtp
 from tests.acceptance.processes import free_port
@@ -25,10 +29,7 @@ def mails(port: int, **settings: Any) -> Mails:
 
 
 async def send(sending: Mails, recipient: str = "ada@example.org", subject: str = "A budget") -> None:
-    try:
-        await sending.send("outbox_1", recipient, subject, "Numbers: 80 %.\n", MOMENT)
-    finally:
-        sending.close()
+    await sending.send("outbox_1", recipient, subject, "Numbers: 80 %.\n", MOMENT)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
@@ -97,6 +98,22 @@ async def test_a_wrong_password_is_tried_again() -> None:
             await send(mails(server.port, user="lab", password="wrong"))
 
     assert not caught.value.final
+
+
+async def test_a_mail_server_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mail server that takes the connection and says nothing is given up, and its thread comes back."""
+    monkeypatch.setattr(module, "TOTAL_SECONDS", 0.2)
+    silent = socket.create_server(("127.0.0.1", 0))
+    sending = mails(silent.getsockname()[1])
+    before = threading.active_count()
+
+    with pytest.raises(NotDelivered, match="too long"):
+        await send(sending)
+
+    async with asyncio.timeout(5):
+        while threading.active_count() > before:
+            await asyncio.sleep(0.01)
+    silent.close()
 
 
 async def test_nobody_listens() -> None:

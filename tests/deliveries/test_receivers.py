@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import threading
 from collections.abc import Sequence
 
 import pytest
 
 from qstore_appliance.deliveries import NotDelivered
+from qstore_appliance.deliveries import receivers as module
 from qstore_appliance.deliveries.receivers import Receivers, is_public
 from qstore_appliance.errors import ConfigurationInvalid, WebhookForbidden
 from qstore_appliance.settings import Webhooks
@@ -252,7 +255,27 @@ def test_allowances_that_are_none(text: str) -> None:
 
 async def test_the_systems_own_resolver() -> None:
     """Without a resolver of the test's own the system is asked: a name below .invalid has no address."""
-    receivers = Receivers(Webhooks())
+    assert not await Receivers(Webhooks()).check("https://nothing.invalid/")
 
-    assert not await receivers.check("https://nothing.invalid/")
-    receivers.close()
+
+async def test_name_servers_that_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names whose servers do not answer are given up, take four threads at the most, and end no process later."""
+    monkeypatch.setattr(module, "RESOLVE_SECONDS", 0.1)
+    silent, asked = threading.Event(), []
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(threading.current_thread())
+        silent.wait(60)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    receivers = Receivers(Webhooks())
+    found = await asyncio.gather(*(receivers.check(f"https://n{number}.example/") for number in range(10)))
+
+    assert found == [False] * 10
+    assert len(asked) == 4
+    assert all(thread.daemon for thread in asked)
+    silent.set()
+    async with asyncio.timeout(5):
+        while any(thread.is_alive() for thread in asked):
+            await asyncio.sleep(0.01)
