@@ -25,11 +25,13 @@ import structlog
 from qstore_appliance.blobs import FileBlobs
 from qstore_appliance.database.blobs import DatabaseBlobs
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.occupancy import Occupancy
 from qstore_appliance.deliveries.mails import Mails
 from qstore_appliance.deliveries.posts import Posts
 from qstore_appliance.deliveries.receivers import Receivers
 from qstore_appliance.domain.outbox import Channel
 from qstore_appliance.domain.ports import Clock
+from qstore_appliance.domain.workers import WorkerKind
 from qstore_appliance.errors import ConfigurationInvalid, DataDirectoryInUse, QStoreError
 from qstore_appliance.events.memory import MemoryEvents
 from qstore_appliance.events.redis import RedisEvents
@@ -45,6 +47,7 @@ from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.emails import Emails
+from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.idempotency import Idempotency
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.models import Models
@@ -58,6 +61,7 @@ from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.services.usage import UsageReports
 from qstore_appliance.services.webhooks import Webhooks
+from qstore_appliance.services.workers import Workers
 from qstore_appliance.settings import Settings
 from qstore_appliance.work import children
 from qstore_appliance.work.calculator import Calculator
@@ -122,7 +126,9 @@ class Appliance:
         self.alerts = Alerts(database, self.outbox, self.receivers, clock, self._month_spend)
         self.pauses = Pauses(database, self.events, clock, self._month_spend)
         self.costs = Costs(database, clock, self.alerts)
-        self.backends = Backends(database, self.probes, settings, clock, self.costs)
+        fleet = Fleet(shared=bool(url))
+        self.backends = Backends(database, self.probes, settings, clock, self.costs, fleet)
+        self.workers = Workers(database, self.backends, clock, settings)
         self.runs = Runs(
             database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings, self.pauses
         )
@@ -153,13 +159,19 @@ class Appliance:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, *, work: bool = True, clock: Clock | None = None
+        cls,
+        settings: Settings,
+        *,
+        work: bool = True,
+        kind: WorkerKind = WorkerKind.SERVER,
+        clock: Clock | None = None,
     ) -> AsyncIterator[Appliance]:
         """
         Open everything, in order.
 
         Args:
             work: Also take jobs, probe backends and serve models. Command-line verbs on an idle data directory do not.
+            kind: A worker takes jobs alone: models and circuit jobs are for servers.
             clock: The system's, unless a test brings its own.
 
         Raises:
@@ -169,10 +181,15 @@ class Appliance:
         clock = clock or SystemClock()
         async with AsyncExitStack() as stack:
             _make_directory(settings)
-            stack.enter_context(_locked(settings))
-            secret = _secret(settings.secret_file)
+            stack.enter_context(_locked(settings, kind))
+            # Nobody signs in at a worker, so it has nothing to sign with.
+            secret = _secret(settings.secret_file) if kind is WorkerKind.SERVER else secrets.token_bytes(32)
             database = await Database.open(settings)
             stack.push_async_callback(database.close)
+            if work and settings.is_postgres:
+                occupancy = Occupancy(settings)
+                await occupancy.take()
+                stack.push_async_callback(occupancy.close)
             await database.migrate()
             blobs = _blobs(settings, database)
             appliance = cls(settings, clock, database, blobs, secret)
@@ -187,7 +204,7 @@ class Appliance:
             stack.push_async_callback(appliance.models.close)
             stack.push_async_callback(appliance.backends.close)
             if work:
-                await appliance._start_work(stack)
+                await appliance._start_work(stack, kind)
             yield appliance
 
     async def _month_spend(self, organization_id: str) -> int:
@@ -212,13 +229,14 @@ class Appliance:
             return str(error)
         return None
 
-    async def _start_work(self, stack: AsyncExitStack) -> None:
+    async def _start_work(self, stack: AsyncExitStack, kind: WorkerKind) -> None:
         settings = self.settings
         if not settings.queue.url:
             await self.idempotency.reopen()
         directory = _directory_id(settings)
         loop = asyncio.get_running_loop()
         portal = Portal(loop)
+        owner = f"{directory}:{socket.gethostname()[:40]}:{os.getpid()}"
         reaper = Reaper(self.runs, self.queue, directory=directory)
         # With several machines a cancel comes through the row; with one it comes through `queue.stop`, at once.
         heartbeat = 1.0 if settings.queue.url else settings.jobs.lease_seconds / 3
@@ -226,7 +244,7 @@ class Appliance:
             self.runs,
             portal,
             self.queue,
-            owner=f"{directory}:{socket.gethostname()[:40]}:{os.getpid()}",
+            owner=owner,
             heartbeat=heartbeat,
             changed=lambda: portal.post(reaper.tell),
             degraded=lambda backend, reason: portal.post(self.backends.degrade, backend, reason),
@@ -240,11 +258,14 @@ class Appliance:
             await slots.close()
             await portal.close()
 
+        await self.workers.start(kind, owner)
+        stack.push_async_callback(self.workers.close)
         await reaper.start()
-        await self.models.reopen()
-        await self.circuit_runs.start()
-        await self.remote_jobs.start()
-        await self.outbox.start()
+        if kind is WorkerKind.SERVER:
+            await self.models.reopen()
+            await self.circuit_runs.start()
+            await self.remote_jobs.start()
+            await self.outbox.start()
         slots.start()
         stack.push_async_callback(stop_slots)
         stack.push_async_callback(reaper.close)
@@ -260,6 +281,10 @@ class Appliance:
         await asyncio.sleep(PRELOAD_AFTER_SECONDS)
         children.preload()
         await self.backends.start()
+        await self.backends.probed()
+        with contextlib.suppress(QStoreError):
+            # The other machines hear at once what works here; else with the next heartbeat.
+            await self.workers.beat()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
@@ -278,7 +303,7 @@ def _make_directory(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _locked(settings: Settings) -> Iterator[None]:
+def _locked(settings: Settings, kind: WorkerKind) -> Iterator[None]:
     """Hold the data directory's lock; the system frees it with the process, however that ends."""
     file = settings.lock_file
     try:
@@ -293,7 +318,7 @@ def _locked(settings: Settings) -> Iterator[None]:
         holder = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "address": settings.address,
+            "address": settings.address if kind is WorkerKind.SERVER else "no address",
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         os.ftruncate(descriptor, 0)

@@ -39,6 +39,7 @@ from qstore_appliance.api.rest import (
     usage,
     users,
     webhooks,
+    workers,
 )
 from qstore_appliance.appliance import Appliance
 from qstore_appliance.settings import Settings
@@ -61,6 +62,7 @@ NOUNS: tuple[Routes, ...] = (
     alerts.routes,
     outbox.routes,
     webhooks.routes,
+    workers.routes,
     ionq_jobs.routes,
     probes.routes,
     openapi.routes,

@@ -62,6 +62,10 @@ def _serve(parser: Parser) -> None:
     )
 
 
+def _worker(parser: Parser) -> None:
+    parser.add_argument("--slots", type=int, metavar="N", help="jobs at the same time (default: jobs.slots)")
+
+
 def _demo(parser: Parser) -> None:
     _listening(parser)
     parser.add_argument("--exit", action="store_true", help="leave when done; status 0 only if everything worked")
@@ -167,6 +171,9 @@ def _prices(parser: Parser) -> None:
 
 _ALL = (
     Verb(("serve",), "serve REST, WebSocket and dashboard until stopped", _serve, creates=True, alone=True),
+    Verb(
+        ("worker",), "take jobs of a server elsewhere, with its Postgres and Redis", _worker, creates=True, alone=True
+    ),
     Verb(("demo",), "train a classifier on real images, live, and ask it", _demo, creates=True, alone=True),
     Verb(("init",), "make the first owner, without a browser", _init, creates=True),
     Verb(("migrate",), "bring the database to this version's tables", _nothing, creates=True),

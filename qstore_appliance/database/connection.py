@@ -163,6 +163,16 @@ def _sqlite(file: Path) -> dict[str, Any]:
 
 
 def _postgres(url: str) -> dict[str, Any]:
+    return {"engine": "qstore_appliance.database.postgres", "credentials": {**credentials(url), **POOL}}
+
+
+def credentials(url: str) -> dict[str, Any]:
+    """
+    What asyncpg takes for one connection to `database.url`.
+
+    Raises:
+        ConfigurationInvalid: It is no such address.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port or 5432
@@ -171,7 +181,7 @@ def _postgres(url: str) -> dict[str, Any]:
     name = unquote(parts.path.lstrip("/"))
     if not parts.hostname or not name:
         raise ConfigurationInvalid("database.url must look like postgres://user:password@host:5432/name")
-    credentials: dict[str, Any] = {
+    found: dict[str, Any] = {
         "host": parts.hostname,
         "port": port,
         "user": unquote(parts.username or "postgres"),
@@ -185,13 +195,12 @@ def _postgres(url: str) -> dict[str, Any]:
             "statement_timeout": f"{STATEMENT_SECONDS}s",
             "idle_in_transaction_session_timeout": "60s",
         },
-        **POOL,
     }
     for key, value in parse_qsl(parts.query):
         if key != "sslmode":
             raise ConfigurationInvalid(f"database.url: {key} is not understood; only sslmode is")
-        credentials["ssl"] = value
-    return {"engine": "qstore_appliance.database.postgres", "credentials": credentials}
+        found["ssl"] = value
+    return found
 
 
 def _place(url: str) -> str:

@@ -23,6 +23,7 @@ from qstore_appliance.errors import ConfigurationInvalid, NotFound, RateLimited
 from qstore_appliance.services.admission import Admission
 from qstore_appliance.services.choices import AUTO, Choices
 from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.probes import FASTEST, PRICE_KEYS
 from qstore_appliance.settings import Settings
 
@@ -34,15 +35,22 @@ class Backends(Choices):
     Args:
         calculator: Gives each call a process of its own: a plugin that hangs or crashes takes only that along.
         costs: For what an organization ran today.
+        fleet: Other machines that take jobs; none where it is left out.
 
     Raises:
         ConfigurationInvalid: A price or a limit of `[backends.<name>]` makes no sense.
     """
 
     def __init__(
-        self, database: Database, calculator: Calculator, settings: Settings, clock: Clock, costs: Costs
+        self,
+        database: Database,
+        calculator: Calculator,
+        settings: Settings,
+        clock: Clock,
+        costs: Costs,
+        fleet: Fleet | None = None,
     ) -> None:
-        super().__init__(database, calculator, settings, clock)
+        super().__init__(database, calculator, settings, clock, fleet)
         self._costs = costs
         self._prices = {name: _prices(name, options) for name, options in settings.backends.items()}
         for name, options in settings.backends.items():
@@ -233,7 +241,7 @@ class Backends(Choices):
         return _Facts(depths, await self._measurements.of_all(), await self._maintenance.next_of_all())
 
     def _record(self, name: str, facts: _Facts) -> BackendRecord:
-        found, window = self._described.get(name), facts.windows.get(name)
+        found, window = self._shown(name), facts.windows.get(name)
         measured = facts.measured.get(name, Measured())
         status, reason = self._state(name, window, self._clock.now())
         return BackendRecord(

@@ -54,7 +54,7 @@ LOOK_SECONDS = 2.0
 REST_SECONDS = 0.2
 PAGE_LINES = 500
 _ROW = ("id", "status", "priority", "circuit_id", "backend", "config", "progress", "metrics", "model_id", "reason",
-        "created_at", "queued_at", "started_at", "completed_at", "organization_id", "expected_bytes")  # fmt: skip
+        "created_at", "queued_at", "started_at", "completed_at", "organization_id", "expected_bytes", "needs_gpu")  # fmt: skip
 
 
 #: A line's columns, read as tuples: a row object for each would cost more than reading it.

@@ -25,6 +25,7 @@ from qstore_appliance.domain.lines import Group, Share, Waiting
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.services.admission import BEGINNINGS
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.fleet import WAITS, Bound
 from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.settings import Settings
 
@@ -60,6 +61,7 @@ class _Now(NamedTuple):
     shares: Mapping[str, Share]
     groups: Sequence[Group]
     running: int
+    beyond: Sequence[Bound]
 
 
 class Lines:
@@ -74,10 +76,14 @@ class Lines:
 
     # For slots ---------------------------------------------------------------------------------------------------
 
-    async def heads(self, limit: int = HEADS) -> list[Waiting]:
+    async def heads(self, limit: int = HEADS, *, patient: bool = False) -> list[Waiting]:
         """
         The next that may start now, in the order in which they are taken: not those that their organization's or their
-        backend's limits keep waiting.
+        backend's limits keep waiting, nor those that are for another machine.
+
+        Args:
+            patient: Wait for the first probes of their backends, to know which are for another machine. Otherwise nobody
+                is kept from trying one that was not probed yet.
         """
         found = await self._database.connection.execute_query_dict(_HEADS.format(limit=int(limit)))
         if not found:
@@ -85,23 +91,31 @@ class Lines:
         held, shares = await self._backends.held(), await self._shares()
         full = await self._full(shares)
         rows = await JobRow.filter(id__in=[row["id"] for row in found], status=Status.QUEUED).only(
-            "id", "organization_id", "priority", "queued_at", "created_at", "backend", "expected_bytes"
+            *("id", "organization_id", "priority", "queued_at", "created_at", "backend", "expected_bytes", "needs_gpu")
         )
-        waiting = [waiting_of(row) for row in rows if row.backend not in held and row.organization_id not in full]
+        rows = [row for row in rows if row.backend not in held and row.organization_id not in full]
+        if self._backends.fleet.shared:
+            rows = await self._ours(rows, patient)
+        waiting = [waiting_of(row) for row in rows]
         return lines.in_order(
             waiting, await self._last_starts(shares, {one.organization_id for one in waiting}), self._clock.now()
         )
 
     async def tell_why(self) -> None:
-        """Jobs that a backend keeps waiting say so; those that it keeps waiting no more do not."""
-        held = await self._backends.held()
+        """Jobs that a backend or the lack of a machine keeps waiting say so; those that wait for that no more do not."""
+        held, beyond = await self._backends.held(), await self._beyond()
         queued = JobRow.filter(status=Status.QUEUED)
         stale: list[tuple[QuerySet[JobRow], str | None]] = [
             (queued.filter(backend=name).filter(Q(reason__isnull=True) | ~Q(reason=reason)), reason)
             for name, reason in held.items()
         ]
-        freed = Q(*(Q(reason__startswith=words) for words in BEGINNINGS), join_type=Q.OR)
-        stale.append((queued.exclude(backend__in=list(held)).filter(freed), None))
+        others = queued.exclude(backend__in=list(held))
+        freed = others.filter(Q(*(Q(reason__startswith=words) for words in (*BEGINNINGS, WAITS)), join_type=Q.OR))
+        for bound in beyond:
+            unsaid = Q(reason__isnull=True) | ~Q(reason=bound.reason)
+            stale.append((others.filter(bound.rows).filter(unsaid), bound.reason))
+            freed = freed.exclude(bound.rows)
+        stale.append((freed, None))
         for rows, reason in stale:
             # On SQLite a transaction makes everybody wait, and mostly there is nothing to write.
             if await rows.exists():
@@ -124,7 +138,7 @@ class Lines:
         """Where a job that waits stands now."""
         now = await self._now()
         before, seconds = await self._before(row, now)
-        slots = self._settings.jobs.slots
+        slots = self._slots()
         if not slots or now.running + before < slots:
             return Place(before, None)
         for job in await JobRow.filter(status=Status.RUNNING).only("progress", "expected_seconds"):
@@ -144,6 +158,28 @@ class Lines:
 
     # Inside ------------------------------------------------------------------------------------------------------
 
+    def _slots(self) -> int:
+        """Of all machines, where there are several."""
+        slots = self._backends.fleet.slots() if self._settings.queue.url else None
+        return self._settings.jobs.slots if slots is None else slots
+
+    async def _ours(self, rows: Sequence[JobRow], patient: bool) -> list[JobRow]:
+        """Those that this machine can run."""
+        if patient:
+            for name in sorted({row.backend for row in rows}):
+                await self._backends.probed_once(name)
+        fleet = self._backends.fleet
+        return [row for row in rows if not self._backends.is_settled(row.backend) or not fleet.is_for_others(row.needs)]
+
+    async def _beyond(self) -> list[Bound]:
+        """What of the jobs that wait no living machine can run."""
+        fleet = self._backends.fleet
+        if not fleet.shared:
+            return []
+        waiting = JobRow.filter(status=Status.QUEUED).distinct()
+        names = sorted({str(name) for name in await waiting.values_list("backend", flat=True)})
+        return fleet.beyond_all([name for name in names if self._backends.is_settled(name)])
+
     async def _reason(self, row: JobRow, now: _Now) -> str:
         said = row.reason or ""
         waits = await self._waits(row, now, said)
@@ -156,10 +192,14 @@ class Lines:
             return now.held[row.backend]
         if row.organization_id in now.full:
             return now.full[row.organization_id]
+        for bound in now.beyond:
+            theirs = bound.backend == row.backend and bound.gpu == row.needs_gpu
+            if theirs and (bound.most is None or (row.expected_bytes or 0) > bound.most):
+                return bound.reason
         before, _ = await self._before(row, now)
         if before:
             return f"Waits for its turn: {before} job{'s are' if before > 1 else ' is'} before it."
-        slots = self._settings.jobs.slots
+        slots = self._slots()
         if not slots:
             return "Waits for a server that takes jobs; this one has no slots."
         if now.running >= slots:
@@ -189,7 +229,7 @@ class Lines:
             ]
         running = sum(share.running for share in shares.values())
         shares = await self._last_starts(shares, {group.organization_id for group in groups})
-        return _Now(moment, held, full, shares, groups, running)
+        return _Now(moment, held, full, shares, groups, running, await self._beyond())
 
     async def _shares(self) -> dict[str, Share]:
         """What the organizations have that run jobs."""

@@ -1,4 +1,4 @@
-"""What this machine has: memory that is free, cores that are ours."""
+"""What this machine has: memory, cores, graphics cards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def memory_available() -> int:
 
 
 def memory_capacity() -> int:
-    """Bytes that a process could use if nobody else used any."""
+    """Bytes that the jobs of this machine may use together: all that it has, less where a control group allows less."""
     found = _meminfo("MemTotal") or 2 * 2**30
     for allowed in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         limit = _number(allowed)
@@ -40,6 +40,14 @@ def memory_of(pid: int) -> int:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
     return 0
+
+
+def graphics_cards() -> int:
+    """NVIDIA cards that the system's driver shows; 0 where there is none."""
+    try:
+        return len(os.listdir("/proc/driver/nvidia/gpus"))
+    except OSError:
+        return 0
 
 
 def cores() -> int:

@@ -20,7 +20,7 @@ from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import OrganizationRow
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain.events import JobMetrics, JobProgress, Metrics
-from qstore_appliance.domain.jobs import Lease, Progress, Resources, Status
+from qstore_appliance.domain.jobs import Lease, Priority, Progress, Resources, Status
 from qstore_appliance.domain.lines import OVERDUE, Waiting, level
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
 from qstore_appliance.engine.plan import EpochReport, Plan
@@ -92,11 +92,21 @@ class Runs(Endings):
             owner: Who takes it: `<data directory>:<host>:<process>`.
 
         Returns: None where there is nothing to do: the job has ended, somebody else has it, its organization runs as many
-            as it may, its backend takes no further job now, its budget has no room for another epoch (then it is paused),
-            or its plan turned out to be impossible (then it has failed).
+            as it may, its backend takes no further job now, it is for another machine (see `left_to_others`), its budget
+            has no room for another epoch (then it is paused), or its plan turned out to be impossible (then it has failed).
         """
+        if await self._is_for_others(job_id):
+            return None
         taken = await self._taken(job_id, owner)
         return None if taken is None else await self._planned(*taken)
+
+    async def left_to_others(self, job_id: str) -> int | None:
+        """The queue's number of a waiting job's priority, where another living machine can run it and this one cannot."""
+        row = await JobRow.get_or_none(id=job_id, status=Status.QUEUED)
+        fleet = self._backends.fleet
+        if row is None or not fleet.is_for_others(row.needs) or not fleet.has_other(row.needs):
+            return None
+        return Priority(row.priority).rank
 
     async def heartbeat(self, lease: Lease) -> bool:
         """Keep the lease. False: the job shall stop, or the lease is lost; `stop_requested` says which."""
@@ -287,7 +297,7 @@ class Runs(Endings):
     # Inside ------------------------------------------------------------------------------------------------------
 
     async def _best(self, owner: str, resident: Mapping[str, int]) -> tuple[Lease, JobRow] | None:
-        waiting = await self.lines.heads()
+        waiting = await self.lines.heads(patient=True)
         if not waiting:
             return None
         running = JobRow.filter(status=Status.RUNNING, lease_owner=owner, lease_until__gt=self._clock.now())
@@ -314,6 +324,17 @@ class Runs(Endings):
         if await rows.exists():
             async with self._database.transaction():
                 await rows.update(reason=reason, updated_at=self._clock.now())
+
+    async def _is_for_others(self, job_id: str) -> bool:
+        """Whether this machine leaves the job alone, once it knows whether the job's backend works here."""
+        fleet = self._backends.fleet
+        if not fleet.shared:
+            return False
+        row = await JobRow.get_or_none(id=job_id)
+        if row is None:
+            return False
+        await self._backends.probed_once(row.backend)
+        return fleet.is_for_others(row.needs)
 
     async def _taken(self, job_id: str, owner: str) -> tuple[Lease, JobRow] | None:
         """The conditional update that decides who has a job."""

@@ -24,6 +24,7 @@ from qstore_appliance.domain.accounts import Caller, OrganizationSettings
 from qstore_appliance.domain.configs import ConfigDraft, DatasetDraft
 from qstore_appliance.domain.costs import Metered
 from qstore_appliance.domain.jobs import JobDraft, Status
+from qstore_appliance.domain.workers import Needs
 from qstore_appliance.engine import hamiltonians, observables
 from qstore_appliance.engine.backend import Capabilities
 from qstore_appliance.engine.circuit import Circuit
@@ -68,6 +69,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     backend_reason: str
     not_before: datetime | None
     estimate: Estimate
+    needs: Needs
     cost: Interval
     organization: OrganizationSettings
 
@@ -146,7 +148,8 @@ class Submission:
             kind=found.kind,
             n_reference=facts.n_reference if n_classes in (1, len(facts.classes)) else 0,
         )
-        _check_memory(int(taken.memory_bytes.expected), await _memory_once_free(), "memory")
+        most = max(await _memory_once_free(), self._backends.fleet.memory(backend))
+        _check_memory(int(taken.memory_bytes.expected), most, "memory")
         if found.capabilities.memory_bytes is not None:
             adjoint = draft.config.task != "sampling" and draft.config.shots is None
             needed = found.capabilities.memory_needed(circuit.n_qubits, draft.config.precision, gradient=adjoint)
@@ -159,6 +162,11 @@ class Submission:
             backend_reason=choice.reason,
             not_before=choice.not_before,
             estimate=taken,
+            needs=Needs(
+                backend=backend,
+                memory_bytes=int(taken.memory_bytes.expected),
+                gpu=draft.config.hardware_config.gpus > 0 and self._backends.has_card(backend),
+            ),
             cost=await self._cost(backend, found.capabilities, definition, config, taken),
             organization=organization,
         )

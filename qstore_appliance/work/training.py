@@ -41,6 +41,8 @@ STOP_SECONDS = 1.2
 LOOK_SECONDS = 0.1
 #: A child that shows no sign of life between two batches for so long hangs.
 SILENT_SECONDS = 1_800.0
+#: A message of a job for another machine is handed on once in so long.
+PASS_SECONDS = 4.0
 #: The database is away or full: tried again after so long, at first and at the most.
 RETRY_SECONDS = (0.5, 5.0)
 
@@ -79,6 +81,9 @@ class Trainer:
         self.heartbeat = heartbeat
         self.changed = changed
         self.degraded = degraded
+        self._lock = threading.Lock()
+        #: When a job was last handed on to other machines.
+        self._passed: dict[str, float] = {}
         #: Set when the server stops: jobs are given back at their last checkpoint.
         self.stopping = threading.Event()
         #: Process ids of the children by job.
@@ -94,6 +99,7 @@ class Trainer:
             resident = {id: memory_of(pid) for id, pid in list(self.children.items())}
             taken = self.portal.call(self.runs.take, self.owner, resident)
             if taken is None:
+                self._pass_on(job_id)
                 return
             lease, plan = taken
             try:
@@ -106,6 +112,21 @@ class Trainer:
         except (Unavailable, StorageFull) as error:
             # The row still says queued, or its lease runs out: the reaper comes back to it.
             log.warning("training.not_begun", job_id=job_id, error=error.message)
+
+    def _pass_on(self, job_id: str) -> None:
+        """
+        Hand the message of a job that is for another machine on. At once, but only once in a while: while that machine
+        is busy it would come back here again and again, and its own reaper wakes the job when it is free.
+        """
+        now = time.monotonic()
+        with self._lock:
+            self._passed = {id: moment for id, moment in self._passed.items() if now - moment < PASS_SECONDS}
+            if job_id in self._passed:
+                return
+            self._passed[job_id] = now
+        rank = self.portal.call(self.runs.left_to_others, job_id)
+        if rank is not None:
+            self.portal.call(self.queue.wake, job_id, rank)
 
 
 class _Run:

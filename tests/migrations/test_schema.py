@@ -24,7 +24,7 @@ from qstore_appliance.settings import Settings
 DIALECTS = ("sqlite", "postgres")
 #: What Tortoise cannot say, and the migrations add.
 EXTRA = {
-    "sqlite": {"uid_datasets_imported"},
+    "sqlite": {"uid_datasets_imported", "idx_training_jobs_live"},
     "postgres": {"uid_datasets_imported", "idx_circuits_metadata", "idx_training_jobs_live"},
 }
 SAFE = re.compile(

@@ -10,6 +10,7 @@ from tortoise.models import Model
 
 from qstore_appliance.domain.configs import subject
 from qstore_appliance.domain.jobs import Job, JobSummary, Priority, Progress, Resources, Status
+from qstore_appliance.domain.workers import Needs
 
 
 class JobRow(Model):
@@ -52,6 +53,8 @@ class JobRow(Model):
     pause_reason = fields.TextField(null=True)
     checkpoint = fields.CharField(max_length=80, null=True)
     checkpoint_epoch = fields.IntField(default=0)
+    #: Of the machine that runs it.
+    needs_gpu = fields.BooleanField(db_default=False, default=False)
     created_at = fields.DatetimeField(auto_now_add=True)
     #: Since when it waits; a job that is given back keeps its place, one that is resumed begins anew.
     queued_at = fields.DatetimeField(null=True, auto_now_add=True)
@@ -96,6 +99,10 @@ class JobRow(Model):
             updated_at=self.updated_at,
             completed_at=self.completed_at,
         )
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(backend=self.backend, memory_bytes=self.expected_bytes or 0, gpu=self.needs_gpu)
 
     def to_summary(self) -> JobSummary:
         return JobSummary(
