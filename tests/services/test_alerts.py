@@ -168,7 +168,7 @@ async def test_a_raised_limit_arms_again(treasury: Treasury) -> None:
 
     assert await treasury.alerts.fired(treasury.id, "2026-11") == {40}
     await treasury.charge(85 * DOLLAR)
-    assert [threshold for _, _, threshold in await treasury.told()] == [40, 90, 90]
+    assert sorted(threshold for _, _, threshold in await treasury.told()) == [40, 90, 90]
 
 
 async def test_a_limit_that_was_raised_unnoticed(treasury: Treasury) -> None:

@@ -201,7 +201,11 @@ async def test_at_most_so_many_at_once(outbox: Outbox, door: Door) -> None:
 async def test_one_organizations_letters_to_a_receiver_go_in_turn(outbox: Outbox, door: Door) -> None:
     """Letters of an organization to the same receiver go one after another, the oldest first."""
     caller = make_caller("admin")
-    written = [await put(outbox, caller, f"{WEBHOOK}/{number}") for number in range(5)]
+    written = []
+    for number in range(5):
+        written.append(await put(outbox, caller, f"{WEBHOOK}/{number}"))
+        # Ids are in the order of time from one millisecond to the next.
+        await asyncio.sleep(0.002)
     await outbox.start()
     await until(lambda: len(door.letters) == 5)
 
