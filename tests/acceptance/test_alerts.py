@@ -102,29 +102,31 @@ def test_a_server_that_is_killed_on_the_way(tmp_path: Path) -> None:
     assert mailed.message["Message-ID"] == f"<{mail['id']}@example.org>"
 
 
+@pytest.mark.long
 def test_jobs_pause_and_go_on(tmp_path: Path) -> None:
     """A job in the middle of its epochs is paused by the charge of another one, and goes on once the limit is raised."""
-    prices = "".join(f"[backends.{name}]\nper_circuit = 0.0001\n" for name in ("native", "qsim", "lightning"))
-    folder = configure(tmp_path / "data", prices)
-    alerts = ({"threshold": 10, "action": "pause_jobs"}, {"threshold": 10, "action": "pause_new_jobs"})
+    folder = configure(tmp_path / "data", "[jobs]\nslots = 2\n[backends.qsim]\nper_circuit = 0.001\n")
+    # Next to nothing of a limit that leaves room for what the other job may cost.
+    alerts = ({"threshold": 1, "action": "pause_jobs"}, {"threshold": 1, "action": "pause_new_jobs"})
     with serving(folder) as served, served.client() as client:
-        job_id = long_job(client, small_circuit(client))
+        circuit_id = small_circuit(client)
+        job_id = long_job(client, circuit_id)
         wait_for_epoch(client, job_id)
-        budget(folder, client, 0, *alerts)
-        circuit = {"qubits": 1, "gateset": "qis", "circuit": [{"gate": "h", "target": 0}]}
-        answer = client.post("/v0.4/jobs", json={"type": "ionq.circuit.v1", "backend": "simulator", "input": circuit})
-        assert answer.status_code == 201, answer.text
+        budget(folder, client, 20, *alerts)
+        config = {
+            "backend": "qsim",
+            "epochs": 1,
+            "dataset": {"type": "iris", "features": {"method": "pca", "count": 2}},
+        }
+        data(client.post("/v1/jobs", json={"circuit_id": circuit_id, "config": config}))
 
         def job() -> dict[str, Any]:
             found: dict[str, Any] = data(client.get(f"/v1/jobs/{job_id}"))
             return found
 
         paused = until(lambda: job() if job()["status"] == "paused" else None)
-        assert paused["reason"].startswith("The budget's alert at 10 % pauses all jobs until the limit is raised, or ")
-        again = client.post(
-            "/v1/jobs",
-            json={"circuit_id": paused["circuit_id"], "config": {"epochs": 1, "dataset": {"type": "iris"}}},
-        )
+        assert paused["reason"].startswith("The budget's alert at 1 % pauses all jobs until the limit is raised, or ")
+        again = client.post("/v1/jobs", json={"circuit_id": circuit_id, "config": config})
         assert (again.status_code, again.json()["error"]["code"]) == (402, "BUDGET_EXCEEDED")
         budget(folder, client, 1_000_000, *alerts)
         went_on = until(
