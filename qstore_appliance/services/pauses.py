@@ -22,8 +22,8 @@ from qstore_appliance.errors import BudgetExceeded
 from qstore_appliance.services.alerts import Spend, reached
 from qstore_appliance.services.journal import Entry, Journal, Line
 
-#: How the reason begins of whatever a budget's alert holds up; jobs with it go on when the alert no longer does.
-BEGINNING = "The budget's alert at "
+#: How the reason begins of jobs that a budget's alert holds up; those with it go on when the alert no longer does.
+BEGINNING = "Waits for the budget: "
 #: Paused jobs that one look lets go on.
 MAX_RESUMED = 1_000
 
@@ -49,7 +49,7 @@ class Pauses:
         if threshold is not None:
             until = spoken(self._end())
             raise BudgetExceeded(
-                f"{BEGINNING}{threshold} % admits no new jobs until the limit is raised, or {until}.",
+                f"The budget's alert at {threshold} % admits no new jobs until the limit is raised, or {until}.",
                 details={"threshold": threshold, "until": until},
             )
 
@@ -58,7 +58,7 @@ class Pauses:
         threshold = await self._lowest(organization_id, Action.PAUSE_JOBS)
         if threshold is None:
             return None
-        return f"{BEGINNING}{threshold} % pauses all jobs until the limit is raised, or {spoken(self._end())}."
+        return f"{BEGINNING}its alert at {threshold} % pauses all jobs until the limit is raised, or {spoken(self._end())}."
 
     async def held(self) -> dict[str, str]:
         """Organizations whose jobs may not run now, each with that sentence."""

@@ -125,7 +125,7 @@ def test_jobs_pause_and_go_on(tmp_path: Path) -> None:
             return found
 
         paused = until(lambda: job() if job()["status"] == "paused" else None)
-        assert paused["reason"].startswith("The budget's alert at 1 % pauses all jobs until the limit is raised, or ")
+        assert paused["reason"].startswith("Waits for the budget: its alert at 1 % pauses all jobs until ")
         again = client.post("/v1/jobs", json={"circuit_id": circuit_id, "config": config})
         assert (again.status_code, again.json()["error"]["code"]) == (402, "BUDGET_EXCEEDED")
         budget(folder, client, 1_000_000, *alerts)

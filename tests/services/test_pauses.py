@@ -33,7 +33,7 @@ from tests.services.laboratory import INPUTS, Laboratory, make_report, make_trai
 DOLLAR = 1_000_000
 PAUSE = {"threshold": 90, "action": "pause_jobs"}
 PAUSE_NEW = {"threshold": 90, "action": "pause_new_jobs"}
-SENTENCE = "The budget's alert at 90 % pauses all jobs until the limit is raised, or 2026-12-01T00:00:00Z."
+SENTENCE = "Waits for the budget: its alert at 90 % pauses all jobs until the limit is raised, or 2026-12-01T00:00:00Z."
 
 
 class Budgeted(Laboratory):
