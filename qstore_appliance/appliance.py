@@ -58,6 +58,7 @@ from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.remote_jobs import RemoteJobs
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.sweeps import Sweeps
 from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.services.usage import UsageReports
 from qstore_appliance.services.webhooks import Webhooks
@@ -146,6 +147,7 @@ class Appliance:
             self.remote_costs,
             self.pauses,
         )
+        self.sweeps = Sweeps(database, self.jobs, clock)
         self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, clock)
         self.usage = UsageReports(database, clock)
         self.budgets = Budgets(database, self.costs, clock)

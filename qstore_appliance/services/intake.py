@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from tortoise.models import Model
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.jobs import JobRow
@@ -67,7 +68,7 @@ class Intake:
         Raises: what `Submission.check` raises; RateLimited: too many jobs of the organization wait already.
         """
         caller.require("jobs:submit")
-        return (await self.save(caller, [await self.checked(caller, draft)]))[0]
+        return await self._accept(caller, await self.checked(caller, draft))
 
     async def go_on(self, caller: Caller, earlier: JobRow, draft: ContinueDraft) -> Submitted:
         """
@@ -119,7 +120,7 @@ class Intake:
         new.row.receipt = {**new.row.receipt, **{key: value for key, value in kept.items() if value}}
         said = f"Repeats {earlier.id}"
         if not began:
-            return (await self.save(caller, [new._replace(line=_line(said, new.row))]))[0]
+            return await self._accept(caller, new._replace(line=_line(said, new.row)))
         origin = await JobRow.get_or_none(id=earlier.continued_from, organization_id=caller.organization_id)
         if origin is None or origin.checkpoint_epoch != began:
             raise Conflict("The checkpoint that the job went on from was not kept.")
@@ -166,7 +167,7 @@ class Intake:
         )
         return New(row, accepted, draft, _line("Queued", row))
 
-    async def save(self, caller: Caller, jobs: Sequence[New], also: Sequence[Any] = ()) -> list[Submitted]:
+    async def save(self, caller: Caller, jobs: Sequence[New], also: Sequence[Model] = ()) -> None:
         """
         Save checked jobs, all or none, and tell the slots.
 
@@ -196,7 +197,6 @@ class Intake:
         for row, *_ in jobs:
             await self._queue.wake(row.id, Priority(row.priority).rank)
         await self._journal.publish(events)
-        return [await self._submitted(row, accepted) for row, accepted, *_ in jobs]
 
     async def check_room(self, organization_id: str, more: int = 1) -> None:
         """
@@ -239,13 +239,15 @@ class Intake:
         if origin.checkpoint is not None:
             row.checkpoint = await self._runs.adopt_checkpoint(row.id, origin)
         try:
-            return (await self.save(caller, [new._replace(line=_line(said, row))]))[0]
+            return await self._accept(caller, new._replace(line=_line(said, row)))
         except BaseException:
             if row.checkpoint is not None and not await JobRow.exists(id=row.id):
                 await self._runs.free_checkpoint(row.checkpoint)
             raise
 
-    async def _submitted(self, row: JobRow, accepted: Accepted) -> Submitted:
+    async def _accept(self, caller: Caller, new: New) -> Submitted:
+        await self.save(caller, [new])
+        row, accepted, *_ = new
         place = await self._runs.lines.place(row)
         starts = [moment for moment in (place.starts, accepted.not_before) if moment is not None]
         return Submitted(

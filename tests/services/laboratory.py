@@ -23,6 +23,7 @@ from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.runs import Runs
+from qstore_appliance.services.sweeps import Sweeps
 from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock, ThreadCalculator, make_caller
@@ -119,6 +120,7 @@ class Laboratory:
         self.budgets = Budgets(database, self.costs, clock)
         self.top_ups = TopUps(database, self.queue, self.events, self.reservations, clock)
         self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
+        self.sweeps = Sweeps(database, self.jobs, clock)
         self.models = Models(database, self.blobs, self.replicas, self.backends, self.costs, clock, settings)
 
     async def close(self) -> None:
