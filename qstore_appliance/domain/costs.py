@@ -39,6 +39,14 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
     cpu_microseconds: int = 0
     gpu_microseconds: int = 0
 
+    def __add__(self, other: Metered) -> Metered:
+        return Metered(
+            circuits=self.circuits + other.circuits,
+            shots=self.shots + other.shots,
+            cpu_microseconds=self.cpu_microseconds + other.cpu_microseconds,
+            gpu_microseconds=self.gpu_microseconds + other.gpu_microseconds,
+        )
+
     def __sub__(self, other: Metered) -> Metered:
         return Metered(
             circuits=self.circuits - other.circuits,

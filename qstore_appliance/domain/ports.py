@@ -93,7 +93,8 @@ class Replicas(Protocol):
         seed: int | None,
     ) -> dict[str, Any]:
         """
-        `{"labels", "class_indices", "probabilities", "duration_ms", "circuits", "shots", "backend"}`.
+        `{"labels", "class_indices", "probabilities", "duration_ms", "circuits", "shots", "cpu_seconds", "gpu_seconds",
+        "backend"}`.
 
         Raises: NoCapacity; DeadlineExceeded; ValidationFailed naming `inputs[i]`.
         """

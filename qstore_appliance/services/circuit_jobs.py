@@ -103,8 +103,9 @@ class CircuitJobs:
             ).count()
             if waiting >= self._settings.jobs.max_queued:
                 raise RateLimited(f"{waiting} jobs of your organization wait already.", retry_after=60.0)
-            if not draft.dry_run and row.estimated_cost:
-                await self._runs.reservations.hold(row.id, row.organization_id, row.estimated_cost)
+            if not draft.dry_run and self._backends.costs_something(backend):
+                # What processor time costs is known only afterwards; a micro-dollar stands for it.
+                await self._runs.reservations.hold(row.id, row.organization_id, max(1, row.estimated_cost))
             await row.save(force_create=True)
         self._runs.wake()
         return row.to_domain()

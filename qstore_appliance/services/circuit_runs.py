@@ -29,7 +29,7 @@ from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-FUNCTION = "qstore_appliance.engine.distributions:ionq_results"
+FUNCTION = "qstore_appliance.engine.distributions:metered_ionq_results"
 #: A job that takes longer is stopped.
 DEADLINE_SECONDS = 300.0
 #: Beyond the deadline, for the process to start and the answer to be saved.
@@ -146,7 +146,7 @@ class CircuitRuns:
         seed = int(row.id.replace("-", ""), 16)
         began = asyncio.get_running_loop().time()
         try:
-            content: bytes = await self._calculator.call(
+            content, cpu_seconds = await self._calculator.call(
                 FUNCTION,
                 row.backend,
                 self._backends.options(row.backend),
@@ -163,7 +163,8 @@ class CircuitRuns:
             await self._end(row, status=CircuitJobStatus.FAILED, failure={"code": code, "message": message})
             return
         shots = (drawn or 0) * row.n_circuits
-        cost = self._backends.price(row.backend, row.n_circuits, shots)
+        ran = Metered(circuits=row.n_circuits, shots=shots, cpu_microseconds=round(cpu_seconds * 1e6))
+        cost = self._backends.price_of(row.backend, ran)
         event = CostEvent(
             id=ids.new("cost"),
             organization_id=row.organization_id,
@@ -171,8 +172,9 @@ class CircuitRuns:
             event_type="circuit",
             backend=row.backend,
             amount=cost,
-            circuits=row.n_circuits,
-            shots=shots,
+            circuits=ran.circuits,
+            shots=ran.shots,
+            cpu_microseconds=ran.cpu_microseconds,
             job_id=row.id,
         )
         seconds = asyncio.get_running_loop().time() - began

@@ -121,6 +121,14 @@ class Reservations:
         values = {name: getattr(ran, name) for name in Metered.__struct_fields__}
         await self.costs.record(msgspec.structs.replace(event, amount=amount, **values), freed=freed)
 
+    async def settle(self, id: str, event: CostEvent) -> None:
+        """The one charge of a short reservation, and its end."""
+        row = await ReservationRow.filter(job_id=id).select_for_update().first()
+        freed = 0 if row is None else min(max(event.amount, 0), row.amount)
+        await ReservationRow.filter(job_id=id).update(amount=F("amount") - freed)
+        await self.costs.record(event, freed=freed)
+        await self.release(id)
+
     async def release(self, id: str) -> None:
         """The job is over: give back what is left of its reservation; doing it twice is doing it once."""
         row = await ReservationRow.get_or_none(job_id=id)

@@ -180,6 +180,8 @@ def _predict(predictor: Any, question: dict[str, Any]) -> dict[str, Any]:
         "duration_ms": float(found.duration_ms),
         "circuits": int(found.circuits),
         "shots": int(found.shots),
+        "cpu_seconds": float(found.cpu_seconds),
+        "gpu_seconds": float(found.gpu_seconds),
         "backend": question["backend"],
     }
 

@@ -83,6 +83,8 @@ class ScriptedReplicas:
         backend: str | None,
         seed: int | None,
     ) -> dict[str, Any]:
+        if self.refusal is not None:
+            raise self.refusal
         self.asked.append({"deployment": deployment_id, "shots": shots, "backend": backend, "seed": seed})
         n = len(inputs)
         return {
@@ -92,6 +94,8 @@ class ScriptedReplicas:
             "duration_ms": 1.5,
             "circuits": n,
             "shots": n * (shots or 0),
+            "cpu_seconds": 0.001,
+            "gpu_seconds": 0.0,
             "backend": backend,
         }
 
