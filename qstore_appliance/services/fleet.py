@@ -34,7 +34,8 @@ class Bound(NamedTuple):
     def rows(self) -> Q:
         """The jobs that are too much."""
         found = Q(backend=self.backend, needs_gpu=self.gpu)
-        return found if self.most is None else found & Q(expected_bytes__gt=self.most)
+        # Where nothing was estimated the comparison is neither true nor false, and its opposite would be neither too.
+        return found if self.most is None else found & Q(expected_bytes__isnull=False, expected_bytes__gt=self.most)
 
     @property
     def reason(self) -> str:

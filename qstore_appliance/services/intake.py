@@ -186,8 +186,8 @@ class Intake:
                 reserved = math.ceil(accepted.cost.high) if row.budget_limit is None else row.budget_limit
                 await self._runs.reservations.hold(row.id, row.organization_id, reserved, ahead=_first(row))
             await self.check_room(caller.organization_id, len(jobs))
-            for row in also:
-                await row.save(force_create=True)
+            for other in also:
+                await other.save(force_create=True)
             for row, _, draft, line in jobs:
                 if row.continued_from is None and row.replay_of is None:
                     await self._submission.confirm(caller, draft)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -336,6 +336,12 @@ class RecordingAlerts:
 
     async def fired(self, organization_id: str, month: str) -> set[int]:
         return {80} if month == "2026-03" else set()
+
+    async def checked(self, alerts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [dict(alert) for alert in alerts]
+
+    async def changed(self, organization_id: str) -> None:
+        return None
 
 
 async def test_alerts_are_told_of_each_charge_and_say_what_has_fired(laboratory: Laboratory) -> None:

@@ -69,7 +69,7 @@ async def test_waiting_job_is_paused_at_once(laboratory: Laboratory) -> None:
 
 
 async def test_running_job_is_paused_by_its_worker(laboratory: Laboratory) -> None:
-    """The worker is asked, and pauses the job with its checkpoint; row, log and event say so; nothing is charged yet."""
+    """The worker is asked, and pauses the job with its checkpoint; row, log and event say so; the ledger has its cost so far."""
     caller = await laboratory.caller()
     lease, _ = await laboratory.begun(caller)
     await laboratory.runs.record_epoch(lease, make_report())
@@ -87,7 +87,7 @@ async def test_running_job_is_paused_by_its_worker(laboratory: Laboratory) -> No
     assert (await JobLogRow.filter(job_id=row.id).order_by("-seq").first()).message == f"Paused after epoch 1. {PAUSED}"
     event = await JobEventRow.filter(job_id=row.id, channel=JOB_PROGRESS).order_by("-seq").first()
     assert (event.data["status"], event.data["reason"]) == ("paused", PAUSED)
-    assert await CostEventRow.all().count() == 0
+    assert sum([event.amount for event in await CostEventRow.filter(job_id=row.id)]) == row.cost
     await laboratory.jobs.resume(caller, row.id)
     taken = await laboratory.runs.take("directory:host:1")
     assert taken is not None
