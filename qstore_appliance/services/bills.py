@@ -127,6 +127,13 @@ class Bills:
         return None
 
 
+def first_epoch(row: JobRow) -> int:
+    """What a job's first epoch will cost by its estimate; of a sampling, which has none, all of it."""
+    # Of a job that goes on from another one, those that are left.
+    epochs = 1 if row.config["task"] == "sampling" else int(row.config["epochs"]) - row.checkpoint_epoch
+    return int(-(-row.estimated_cost // max(1, epochs)))
+
+
 def metered(resources: Resources) -> Metered:
     """What a job used, in the whole numbers of the ledger."""
     return Metered(

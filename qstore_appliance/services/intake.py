@@ -22,6 +22,7 @@ from qstore_appliance.domain.events import Event
 from qstore_appliance.domain.jobs import TERMINAL, ContinueDraft, JobDraft, Priority, Progress, Status, Submitted
 from qstore_appliance.domain.ports import Clock, Queue
 from qstore_appliance.errors import Conflict, RateLimited, ValidationFailed
+from qstore_appliance.services.bills import first_epoch
 from qstore_appliance.services.journal import Entry, Journal, Line
 from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.runs import Runs
@@ -184,7 +185,7 @@ class Intake:
             for row, accepted, *_ in jobs:
                 # First, since it is what most often says no where many ask.
                 reserved = math.ceil(accepted.cost.high) if row.budget_limit is None else row.budget_limit
-                await self._runs.reservations.hold(row.id, row.organization_id, reserved, ahead=_first(row))
+                await self._runs.reservations.hold(row.id, row.organization_id, reserved, ahead=first_epoch(row))
             await self.check_room(caller.organization_id, len(jobs))
             for other in also:
                 await other.save(force_create=True)
@@ -264,12 +265,6 @@ class Intake:
 
 def _line(said: str, row: JobRow) -> str:
     return f"{said} for {row.backend} with seed {row.config['seed']}."
-
-
-def _first(row: JobRow) -> int:
-    """What the first epoch will cost, as estimated; of a sampling, which has none, all of it."""
-    epochs = 1 if row.config["task"] == "sampling" else int(row.config["epochs"]) - row.checkpoint_epoch
-    return int(-(-row.estimated_cost // max(1, epochs)))
 
 
 def _check_ended(row: JobRow, instead: str) -> None:

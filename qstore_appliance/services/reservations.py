@@ -84,7 +84,10 @@ class Reservations:
             BudgetExceeded: The month has no room for it; what was reserved stays.
         """
         await self._reserve(organization_id, more)
-        await ReservationRow.filter(job_id=id).update(amount=F("amount") + more)
+        if not await ReservationRow.filter(job_id=id).update(amount=F("amount") + more):
+            await ReservationRow.create(
+                job_id=id, organization_id=organization_id, amount=more, created_at=self._clock.now()
+            )
 
     async def look_ahead(self, id: str, ahead: int) -> None:
         """Keep what the next epoch will cost."""
@@ -139,15 +142,20 @@ class Reservations:
     async def _reserve(self, organization_id: str, amount: int) -> None:
         if amount > MOST:
             raise BudgetExceeded(f"This may cost more than {dollars(MOST):,.0f} US dollars, the most that is booked.")
-        mine = await self.costs.budget_of(organization_id)
         if amount <= 0:
             # What costs nothing is welcome whatever the budget says.
             return
+        month, mine = self.costs.month(), BudgetRow.filter(organization_id=organization_id)
         room = Q(monthly_limit__isnull=True) | Q(monthly_limit__gte=F("spent") + (F("reserved") + amount))
-        # One statement decides: however many ask at the same time, no two get the same dollar.
-        if await mine.filter(room, reserved__lte=MOST_RESERVED - amount).update(reserved=F("reserved") + amount):
-            return
-        row = await mine.get()
+        room &= Q(month__gte=month, reserved__lte=MOST_RESERVED - amount)
+        while True:
+            # One statement decides: however many ask at the same time, no two get the same dollar.
+            if await mine.filter(room).update(reserved=F("reserved") + amount):
+                return
+            row = await mine.first()
+            if row is not None and row.month >= month:
+                break
+            await self.costs.budget_of(organization_id)
         raise BudgetExceeded(
             f"This may cost {dollars(amount):g} US dollars; the month's budget has room for "
             f"{dollars(max(0, (row.monthly_limit or 0) - row.spent - row.reserved)):g}.",
