@@ -18,7 +18,7 @@ from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain.accounts import Caller, Role
 from qstore_appliance.domain.budgets import BudgetDraft, TopUpDraft
 from qstore_appliance.domain.jobs import Lease, Status
-from qstore_appliance.errors import BudgetExceeded, Conflict, Forbidden, NotFound, ValidationFailed
+from qstore_appliance.errors import BudgetExceeded, Conflict, Forbidden, NotFound, Unavailable, ValidationFailed
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.endings import LeaseLost
 from qstore_appliance.settings import Settings
@@ -302,11 +302,16 @@ async def race(laboratory: Laboratory, submits: int) -> None:
     draft = await laboratory.draft(caller, budget_limit=0.25)
 
     async def attempt() -> bool:
-        try:
-            await laboratory.jobs.submit(caller, draft)
-        except BudgetExceeded:
-            return False
-        return True
+        while True:
+            try:
+                await laboratory.jobs.submit(caller, draft)
+            except BudgetExceeded:
+                return False
+            except Unavailable as busy:
+                # Ten thousand at once keep the loop from opening a connection in time: 503, nothing written, try again.
+                await asyncio.sleep(busy.retry_after)
+            else:
+                return True
 
     accepted = await asyncio.gather(*(attempt() for _ in range(submits)))
 
