@@ -31,6 +31,9 @@ from qstore_appliance.settings import Settings
 
 #: So begins the reason of a job that did not fit beside what ran when a slot looked at it.
 MEMORY = "Waits for memory: "
+#: Of a line with more jobs than that the counts are a little old, so that each look at it does not count it anew.
+LONG = 1_000
+OLDEST = timedelta(seconds=2)
 #: So many of each organization, priority and backend are looked at; whoever is behind them comes after them.
 HEADS = 16
 _HEADS = """
@@ -73,6 +76,7 @@ class Lines:
         self._clock = clock
         self._settings = settings
         self._pauses = pauses
+        self._counted: _Now | None = None
 
     # For slots ---------------------------------------------------------------------------------------------------
 
@@ -217,6 +221,14 @@ class Lines:
         return lines.ahead(now.groups, now.shares, row.organization_id, level, in_front)
 
     async def _now(self) -> _Now:
+        kept = self._counted
+        if kept is not None and timedelta() <= self._clock.now() - kept.moment < OLDEST:
+            return kept
+        found = await self._count()
+        self._counted = found if sum(group.count for group in found.groups) > LONG else None
+        return found
+
+    async def _count(self) -> _Now:
         moment, shares, held = self._clock.now(), await self._shares(), await self._backends.held()
         full = await self._full(shares)
         groups: list[Group] = []

@@ -371,6 +371,9 @@ class Runs(Endings):
                 )
                 if not taken:
                     return None
+                if row.status == Status.QUEUED:
+                    # Its row is locked since its jobs were counted; of one that only changes workers it is not.
+                    await OrganizationRow.filter(id=row.organization_id).update(job_started_at=now)
                 first = row.started_at is None
                 row = await JobRow.get(id=job_id)
                 refusal = await self._bills.no_room(
@@ -382,7 +385,6 @@ class Runs(Endings):
                 events = await self._journal.record(
                     row.organization_id, row.id, [Line(line), self._journal.progress(row)]
                 )
-                await OrganizationRow.filter(id=row.organization_id).update(job_started_at=now)
                 if first:
                     await self._backends.started(row.backend, (now - row.created_at).total_seconds())
         await self._journal.publish(events)

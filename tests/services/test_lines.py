@@ -50,8 +50,8 @@ async def reason(laboratory: Laboratory, caller: Caller, job_id: str) -> str | N
     return (await laboratory.jobs.get(caller, job_id)).reason
 
 
-async def test_a_slot_takes_the_best(laboratory: Laboratory) -> None:
-    """By priority, whatever the order in which they came; several slots at once take different jobs."""
+async def test_a_slot_takes_the_best(laboratory: Laboratory, clock: SteppingClock) -> None:
+    """By priority, whatever the order in which they came; several slots at once take different jobs; the turn is noted."""
     caller = await laboratory.caller()
     low, normal, high = [
         (await laboratory.submit(caller, priority=priority)).job_id for priority in ("low", "normal", "high")
@@ -59,6 +59,7 @@ async def test_a_slot_takes_the_best(laboratory: Laboratory) -> None:
 
     assert await take(laboratory) == high
     assert set(await asyncio.gather(take(laboratory), take(laboratory), take(laboratory))) == {normal, low, None}
+    assert (await OrganizationRow.get(id=caller.organization_id)).job_started_at == clock.now()
 
 
 async def test_a_flood_does_not_starve_others(laboratory: Laboratory, clock: SteppingClock) -> None:
@@ -258,5 +259,6 @@ async def test_a_long_line(laboratory: Laboratory, clock: SteppingClock, databas
 
     assert len(heads) == 16
     assert submitted.queue_position <= 2
+    clock.advance(seconds=3)
     assert (await laboratory.submit(caller, priority="low")).queue_position == 3_003
     assert (await OrganizationRow.get(id=caller.organization_id)).job_started_at is None

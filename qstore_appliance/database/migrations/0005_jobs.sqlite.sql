@@ -8,6 +8,7 @@ ALTER TABLE "training_jobs" ADD COLUMN "pause_reason" TEXT;
 ALTER TABLE "training_jobs" ADD COLUMN "queued_at" TIMESTAMP;
 UPDATE "training_jobs" SET "queued_at" = "created_at";
 CREATE INDEX "idx_training_jo_sweep_i_58f118" ON "training_jobs" ("sweep_id", "id");
+CREATE INDEX "idx_training_jo_status_bff0d7" ON "training_jobs" ("status", "organization_id", "priority", "backend", "queued_at", "id");
 
 CREATE TABLE "sweeps" (
     "id" VARCHAR(40) NOT NULL PRIMARY KEY,

@@ -64,7 +64,13 @@ class JobRow(Model):
 
     class Meta:
         table = "training_jobs"
-        indexes = (("organization_id", "created_at", "id"), ("status", "created_at"), ("sweep_id", "id"))
+        indexes = (
+            ("organization_id", "created_at", "id"),
+            ("status", "created_at"),
+            ("sweep_id", "id"),
+            # The line as slots read it, without its rows.
+            ("status", "organization_id", "priority", "backend", "queued_at", "id"),
+        )
 
     def to_domain(self) -> Job:
         return Job(
