@@ -7,14 +7,16 @@ can come later without touching a caller.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
+from weakref import WeakKeyDictionary
 
-from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.client import BaseDBAsyncClient, NestedTransactionContext
 from tortoise.context import TortoiseContext
 
 from qstore_appliance.database.faults import translated
@@ -35,6 +37,7 @@ class Database:
         self.dialect = dialect
         self.file = file
         self._context = context
+        self._beside: WeakKeyDictionary[asyncio.Task[Any], Callable[[], Awaitable[object]]] = WeakKeyDictionary()
 
     @classmethod
     async def open(cls, settings: Settings) -> Database:
@@ -101,12 +104,21 @@ class Database:
         query = "SELECT count(*) FROM sqlite_master" if self.dialect == "sqlite" else "SELECT 1"
         await self.connection.execute_query(query)
 
+    def with_next_commit(self, write: Callable[[], Awaitable[object]]) -> None:
+        """This, too, is written by the next transaction of this task that is not inside another: both or neither."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._beside[task] = write
+
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[BaseDBAsyncClient]:
+    async def transaction(self, *, aside: bool = False) -> AsyncIterator[BaseDBAsyncClient]:
         """
         The one door of writes; inside another transaction it is a savepoint.
 
         Never await anything slow inside: on SQLite everybody waits.
+
+        Args:
+            aside: It only prepares what the task is about; see `with_next_commit`, which waits for that.
 
         Raises:
             StorageFull: The disk is full; nothing was written.
@@ -119,6 +131,9 @@ class Database:
             raise translated(error) or error from error
         try:
             yield connection
+            task = asyncio.current_task()
+            if task in self._beside and not aside and not isinstance(block, NestedTransactionContext):
+                await self._beside.pop(task)()
         except BaseException as error:
             try:
                 await block.__aexit__(type(error), error, error.__traceback__)
