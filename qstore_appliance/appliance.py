@@ -184,6 +184,8 @@ class Appliance:
         async with AsyncExitStack() as stack:
             _make_directory(settings)
             stack.enter_context(_locked(settings, kind))
+            if work:
+                await asyncio.to_thread(_sweep, settings)
             # Nobody signs in at a worker, so it has nothing to sign with.
             secret = _secret(settings.secret_file) if kind is WorkerKind.SERVER else secrets.token_bytes(32)
             database = await Database.open(settings)
@@ -302,6 +304,14 @@ def _make_directory(settings: Settings) -> None:
         raise ConfigurationInvalid(f"{directory}: cannot be made ({error.strerror})") from error
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         raise ConfigurationInvalid(f"{directory}: cannot be written to")
+
+
+def _sweep(settings: Settings) -> None:
+    """Delete what a process that was killed was just writing: nobody has this directory now but us."""
+    for pattern in ("incoming/*", "blobs/*/.unfinished-*", "datasets/*/.unfinished-*", "blob-cache/.unfinished-*"):
+        for path in settings.data_dir.glob(pattern):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 @contextlib.contextmanager
