@@ -128,12 +128,15 @@ def one_end(house: House, sealed: set[str]) -> None:
     Their epochs are in the log, in the histories and in the progress, each once and in order; whoever listens was told of
     one end; what they cost is in the ledger.
     """
+    known = ", ".join(f"'{id}'" for id in sorted(sealed)) or "''"
     found = house.snapshot(
         {
-            "jobs": "SELECT id, status, lease_owner, completed_at, progress, metrics, cost, error_code, reason FROM training_jobs",
-            "logs": "SELECT job_id, seq, message FROM job_logs WHERE message LIKE 'Epoch %' OR message LIKE 'Completed%'"
-            " OR message LIKE 'Cancelled%' ORDER BY job_id, seq",
-            "events": "SELECT job_id, seq, data FROM job_events WHERE channel = 'job.progress' ORDER BY job_id, seq",
+            "jobs": "SELECT id, status, lease_owner, completed_at, progress, metrics, cost, error_code, reason FROM training_jobs"
+            f" WHERE id NOT IN ({known})",
+            "logs": "SELECT job_id, seq, message FROM job_logs WHERE (message LIKE 'Epoch %' OR message LIKE 'Completed%'"
+            f" OR message LIKE 'Cancelled%') AND job_id NOT IN ({known}) ORDER BY job_id, seq",
+            "events": "SELECT job_id, seq, data FROM job_events WHERE channel = 'job.progress'"
+            f" AND job_id NOT IN ({known}) ORDER BY job_id, seq",
             "costs": "SELECT job_id, event_type, amount FROM cost_events WHERE job_id IS NOT NULL",
         }
     )
@@ -219,14 +222,12 @@ def sound(house: House) -> None:
         )
 
 
-def tidy(house: House, kills: int) -> None:
-    """I10: nothing in the data directory that nobody knows; at most one forgotten checkpoint a kill and slot; no growth."""
+def tidy(house: House, *, at_rest: bool = False) -> None:
+    """I10: nothing in the data directory that nobody knows, no growth; at rest nothing that is half written."""
     names = {path.name for path in house.data_dir.iterdir()}
     require(names <= KNOWN, "I10", names - KNOWN)
     left = [*house.data_dir.glob("incoming/*"), *house.data_dir.glob("blob*/**/.unfinished-*")]
-    # A blob that is being written at this moment has such a name too, so only what stays is left.
-    left = [path for path in left if kills == 0 and path.exists()]
-    require(not left, "I10", left)
+    require(not (at_rest and left), "I10", left)
     size = sum(path.stat().st_size for path in house.data_dir.rglob("*") if path.is_file())
     require(size < MOST_BYTES, "I10", size)
 

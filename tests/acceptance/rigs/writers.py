@@ -232,7 +232,11 @@ class Writer:
             except httpx.HTTPError:
                 self.doubts += 1
                 answer = None
-            if answer is not None and answer.status_code not in (429, 500, 502, 503, 504) and not _in_flight(answer):
+            if (
+                answer is not None
+                and answer.status_code not in (429, 500, 502, 503, 504, 507)
+                and not _in_flight(answer)
+            ):
                 break
             if time.monotonic() > deadline:
                 return None

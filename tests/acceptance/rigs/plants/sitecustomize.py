@@ -26,6 +26,18 @@ def late_commit(module):
     transaction.commit, transaction.begin = lazily, catching_up
 
 
+def normal_synchronous(module):
+    """SQLite does not wait for the disk at each commit."""
+    sqlite = module._sqlite
+
+    def hasty(file):
+        found = sqlite(file)
+        found["credentials"]["synchronous"] = "NORMAL"
+        return found
+
+    module._sqlite = hasty
+
+
 def forgets_checkpoint(module):
     """A job that goes on begins with its first epoch again."""
     plan = module.Runs._plan
@@ -92,6 +104,7 @@ def deaf_reaper(module):
 
 PLANTS = {
     "late_commit": ("qstore_appliance.database.sqlite", late_commit),
+    "normal_synchronous": ("qstore_appliance.database.connection", normal_synchronous),
     "forgets_checkpoint": ("qstore_appliance.services.runs", forgets_checkpoint),
     "drifts": ("qstore_appliance.engine.training", drifts),
     "charges_twice": ("qstore_appliance.services.costs", charges_twice),
