@@ -132,7 +132,8 @@ class Database:
         try:
             yield connection
             task = asyncio.current_task()
-            if task in self._beside and not aside and not isinstance(block, NestedTransactionContext):
+            outermost = not isinstance(block, NestedTransactionContext)
+            if task is not None and task in self._beside and not aside and outermost:
                 await self._beside.pop(task)()
         except BaseException as error:
             try:
