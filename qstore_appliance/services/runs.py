@@ -19,7 +19,7 @@ from tortoise.expressions import Q
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import OrganizationRow
 from qstore_appliance.database.tables.jobs import JobRow
-from qstore_appliance.domain.events import JobMetrics, JobProgress, Metrics
+from qstore_appliance.domain.events import Event, JobMetrics, JobProgress, Metrics
 from qstore_appliance.domain.jobs import Lease, Priority, Progress, Resources, Status
 from qstore_appliance.domain.lines import OVERDUE, Waiting, level
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
@@ -145,46 +145,13 @@ class Runs(Endings):
         async with self._database.transaction():
             row = await self._mine(lease)
             old = row.checkpoint
-            progress = Progress(
-                current_epoch=latest.epoch,
-                total_epochs=latest.total_epochs,
-                current_loss=latest.loss,
-                best_loss=latest.best_loss,
-                eta_seconds=round(latest.eta_seconds, 1),
-            )
-            before = msgspec.convert(row.resources, Resources)
-            resources = used(
-                before,
-                row.backend,
-                sum(report.circuits for report in reports),
-                sum(report.shots for report in reports),
-                sum(report.cpu_seconds for report in reports),
-                sum(report.gpu_seconds for report in reports),
-            )
-            bill = await self._bills.of(row, resources)
-            metrics = _with_history(row.metrics, reports)
-            differs = await replays.compare(row, metrics, last=False)
-            await self._write(
-                lease,
-                progress=msgspec.to_builtins(progress),
-                metrics=metrics,
-                receipt={**row.receipt, **_first_receipt(reports)},
-                resources=msgspec.to_builtins(resources),
-                cost=bill.amount,
-                checkpoint=digest,
-                checkpoint_epoch=latest.epoch,
-                attempt=0,
-                lease_until=self._lease_end(),
-            )
-            await self._bills.charge(row, resources, bill.amount)
-            refusal = await self._bills.look_ahead(row, before, bill, reports)
-            entries = [entry for report in reports for entry in self._told(row, report)]
-            if differs is not None:
-                entries.append(Line(differs, "WARNING"))
-            events = await self._journal.record(lease.organization_id, lease.job_id, entries)
-            await self._backends.ran(
-                row.backend, sum(report.circuits for report in reports), sum(report.seconds for report in reports)
-            )
+            # Others were saved by a call that never heard so: the database went away with its answer, or right after it.
+            fresh = [report for report in reports if report.epoch > row.checkpoint_epoch]
+            if fresh:
+                events, refusal = await self._saved(lease, row, fresh, digest)
+            else:
+                bill = await self._bills.of(row, msgspec.convert(row.resources, Resources))
+                events, refusal = [], await self._bills.no_room(row, bill)
         await self._journal.publish(events)
         if old is not None and old != digest:
             await self._free(old)
@@ -295,6 +262,53 @@ class Runs(Endings):
         return [(job.id, job.priority.rank) for job in woken if job.id not in pending]
 
     # Inside ------------------------------------------------------------------------------------------------------
+
+    async def _saved(
+        self, lease: Lease, row: JobRow, reports: Sequence[EpochReport], digest: str
+    ) -> tuple[list[Event], str | None]:
+        """Inside the transaction of `record_epochs`. Returns: what to publish, and why the next epoch must not begin."""
+        latest = reports[-1]
+        progress = Progress(
+            current_epoch=latest.epoch,
+            total_epochs=latest.total_epochs,
+            current_loss=latest.loss,
+            best_loss=latest.best_loss,
+            eta_seconds=round(latest.eta_seconds, 1),
+        )
+        before = msgspec.convert(row.resources, Resources)
+        resources = used(
+            before,
+            row.backend,
+            sum(report.circuits for report in reports),
+            sum(report.shots for report in reports),
+            sum(report.cpu_seconds for report in reports),
+            sum(report.gpu_seconds for report in reports),
+        )
+        bill = await self._bills.of(row, resources)
+        metrics = _with_history(row.metrics, reports)
+        differs = await replays.compare(row, metrics, last=False)
+        await self._write(
+            lease,
+            progress=msgspec.to_builtins(progress),
+            metrics=metrics,
+            receipt={**row.receipt, **_first_receipt(reports)},
+            resources=msgspec.to_builtins(resources),
+            cost=bill.amount,
+            checkpoint=digest,
+            checkpoint_epoch=latest.epoch,
+            attempt=0,
+            lease_until=self._lease_end(),
+        )
+        await self._bills.charge(row, resources, bill.amount)
+        refusal = await self._bills.look_ahead(row, before, bill, reports)
+        entries = [entry for report in reports for entry in self._told(row, report)]
+        if differs is not None:
+            entries.append(Line(differs, "WARNING"))
+        events = await self._journal.record(lease.organization_id, lease.job_id, entries)
+        await self._backends.ran(
+            row.backend, sum(report.circuits for report in reports), sum(report.seconds for report in reports)
+        )
+        return events, refusal
 
     async def _best(self, owner: str, resident: Mapping[str, int]) -> tuple[Lease, JobRow] | None:
         waiting = await self.lines.heads(patient=True)

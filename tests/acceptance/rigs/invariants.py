@@ -1,9 +1,9 @@
 """
 What must be true whatever was killed. Each function raises `Broken` with the invariant's number.
 
-I1 what was acknowledged is there · I2 no halves · I3 one legal state, one end · I4 the ledger holds what jobs cost ·
-I7 epochs 1 to n without gap or double · I8 the database is whole · I10 nothing left lying about · I11 the same parameters
-as without a kill.
+I1 what was acknowledged is there · I2 no halves · I3 one legal state, one end · I4 the ledger holds what jobs cost,
+and budgets its sums · I7 epochs 1 to n without gap or double · I8 the database is whole · I10 nothing left lying about ·
+I11 the same parameters as without a kill.
 """
 
 from __future__ import annotations
@@ -138,6 +138,7 @@ def one_end(house: House, sealed: set[str]) -> None:
             "events": "SELECT job_id, seq, data FROM job_events WHERE channel = 'job.progress'"
             f" AND job_id NOT IN ({known}) ORDER BY job_id, seq",
             "costs": "SELECT job_id, event_type, amount FROM cost_events WHERE job_id IS NOT NULL",
+            "reserved": "SELECT job_id, amount, charged FROM reservations",
         }
     )
     for job in found["jobs"]:
@@ -148,9 +149,11 @@ def one_end(house: House, sealed: set[str]) -> None:
         events = [row["data"] for row in found["events"] if row["job_id"] == id]
         _one_state(job, lines, events)
         _epochs_once(job, lines, events)
-        spent(job, [row for row in found["costs"] if row["job_id"] == id])
+        mine = [[row for row in found[name] if row["job_id"] == id] for name in ("costs", "reserved")]
+        charged(job, *mine)
         if job["status"] in TERMINAL:
             sealed.add(id)
+    balanced(house)
 
 
 def _one_state(job: Mapping[str, Any], lines: list[str], events: list[Mapping[str, Any]]) -> None:
@@ -176,12 +179,33 @@ def _epochs_once(job: Mapping[str, Any], lines: list[str], events: list[Mapping[
     require(told == sorted(told), "I7", job["id"], "progress went backwards", told)
 
 
-def spent(job: Mapping[str, Any], costs: list[Mapping[str, Any]]) -> None:
-    """I4: what a job that is over has cost is in the ledger, once; of one that is not over nothing is there yet."""
-    over = job["status"] in TERMINAL
+def charged(job: Mapping[str, Any], costs: list[Mapping[str, Any]], reserved: list[Mapping[str, Any]]) -> None:
+    """I4: at every moment the ledger holds what a job has cost, and something is reserved for those alone that are live."""
     total = sum(row["amount"] for row in costs)
-    require(total == (job["cost"] if over else 0), "I4", job["id"], job["cost"], costs)
-    require(len([row for row in costs if row["event_type"] == "training"]) <= 1, "I4", job["id"], costs)
+    require(total == job["cost"], "I4", job["id"], f"{total} in the ledger", job, costs)
+    live = job["status"] not in TERMINAL
+    require(len(reserved) == int(live), "I4", job["id"], job["status"], reserved)
+    require(not live or reserved[0]["charged"] == job["cost"], "I4", job, reserved)
+
+
+def balanced(house: House) -> None:
+    """I4: spend is the sum of the month's ledger, what is reserved the sum of all reservations, both within the limit."""
+    found = house.snapshot(
+        {
+            "budgets": "SELECT organization_id, monthly_limit, month, spent, reserved FROM budgets",
+            "ledger": "SELECT organization_id, amount, substr(CAST(created_at AS VARCHAR), 1, 7) AS month FROM cost_events",
+            "reservations": "SELECT organization_id, amount FROM reservations",
+        }
+    )
+    require(found["budgets"], "I4", "no budget at all")
+    for budget in found["budgets"]:
+        mine = [row for row in found["ledger"] if row["organization_id"] == budget["organization_id"]]
+        spent = sum(row["amount"] for row in mine if row["month"] == budget["month"])
+        kept = [row for row in found["reservations"] if row["organization_id"] == budget["organization_id"]]
+        require(spent == budget["spent"], "I4", budget, f"{spent} in the ledger")
+        require(sum(row["amount"] for row in kept) == budget["reserved"], "I4", budget, kept)
+        limit = budget["monthly_limit"]
+        require(limit is None or budget["spent"] + budget["reserved"] <= limit, "I4", budget)
 
 
 def _odd(numbers: list[int]) -> object:

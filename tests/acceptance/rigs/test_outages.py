@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -84,6 +83,8 @@ def test_redis_is_emptied_and_killed(postgres_server: Postgres, redis_server: Re
             redis_server.command(f"ZADD {QUEUE} -{number} '{message}'")
         redis_server.command(f"ZADD {QUEUE} -999 \"cos\\nsystem\\n(S'true'\\ntR.\"")
         redis_server.command(f"ZADD {QUEUE} -998 '{{}}'")
+        # Any message makes the free slot take whoever is next, so the forged ones are read between two jobs.
+        until(lambda: "queue.message_dropped" in rig.served.log.read_text())
 
         redis_server.stop()
         before = epochs(rig, witness)
@@ -95,7 +96,6 @@ def test_redis_is_emptied_and_killed(postgres_server: Postgres, redis_server: Re
 
         invariants.same(rig.learned(witness), unbroken)
         completed(rig, [*jobs, witness])
-        assert "queue.message_dropped" in rig.served.log.read_text()
         assert len(rig.children(witness)) == 1
 
 
@@ -157,11 +157,7 @@ def frozen(rig: House, environment: dict[str, str], folder: Path, plant: dict[st
         for pid in everybody:
             os.kill(pid, signal.SIGCONT)
         # It speaks up: refused, or (with the bug) taken.
-        until(
-            lambda: (
-                "lease_lost" in first.log.read_text() or epochs(rig, job) != EPOCHS or len(_lines(rig, job)) > EPOCHS
-            )
-        )
+        until(lambda: "lease_lost" in first.log.read_text() or taken(rig))
         time.sleep(0.5)
         return job, first.log.read_text()
     finally:
@@ -172,8 +168,12 @@ def frozen(rig: House, environment: dict[str, str], folder: Path, plant: dict[st
                 worker.stop()
 
 
-def _lines(rig: House, job: str) -> list[dict[str, Any]]:
-    return rig.rows(f"SELECT seq FROM job_logs WHERE job_id = '{job}' AND message LIKE 'Epoch %'")
+def taken(rig: House) -> bool:
+    try:
+        invariants.one_end(rig, set())
+    except Broken:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("plant", [None, "no_fence"])
