@@ -22,9 +22,10 @@ from qstore_appliance.domain.circuit_jobs import (
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.formats import ionq, ionq_native
-from qstore_appliance.errors import BackendCannot, Conflict, NotFound, QStoreError, RateLimited
+from qstore_appliance.errors import BackendCannot, Conflict, InsufficientMemory, NotFound, QStoreError, RateLimited
 from qstore_appliance.services.backends import FASTEST, Backends
 from qstore_appliance.services.circuit_runs import CircuitRuns
+from qstore_appliance.services.machine import memory_available
 from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.submission import settings_of
 from qstore_appliance.services.texts import refuse_unstorable
@@ -34,6 +35,8 @@ from qstore_appliance.settings import Settings
 PATIENCE_SECONDS = 3.0
 #: From so many gates on, reading a job would hold up the loop for milliseconds.
 _MANY_GATES = 500
+#: The state in double precision, as much to work in, and its probabilities while they are made.
+BYTES_PER_AMPLITUDE = 48
 #: Everything but the circuits and the answer.
 _SEEN = tuple(CircuitJob.__struct_fields__)
 
@@ -62,6 +65,7 @@ class CircuitJobs:
         Raises:
             InvalidCircuit: With the gate's index; in a batch with the circuit's number too.
             BackendCannot, BackendUnavailable, Forbidden: No local simulator can run it, or may.
+            InsufficientMemory: With the bytes needed and available.
             RateLimited: Too many jobs of the organization wait already.
             BudgetExceeded: The month's budget has no room for it, or one of its alerts admits no new jobs.
         """
@@ -243,6 +247,7 @@ class CircuitJobs:
         for name in await self._backends.in_service(FASTEST):
             try:
                 await self._backends.pick(organization, name, {}, circuit, None)
+                _check_memory(circuit.n_qubits)
                 found = await self._backends.description(name)
             except NotFound:
                 continue
@@ -255,6 +260,15 @@ class CircuitJobs:
 
     def _price(self, backend: str, target: str, circuits: int, shots: int) -> int:
         return self._backends.price(backend, circuits, circuits * shots if target != SIMULATOR else 0)
+
+
+def _check_memory(n_qubits: int) -> None:
+    needed, available = BYTES_PER_AMPLITUDE << n_qubits, memory_available()
+    if needed > available:
+        raise InsufficientMemory(
+            f"{n_qubits} qubits with all amplitudes need {needed:,} bytes of memory; {available:,} are available.",
+            details={"needed_bytes": needed, "available_bytes": available},
+        )
 
 
 async def _circuits(draft: CircuitJobDraft) -> list[Circuit]:

@@ -25,6 +25,7 @@ from qstore_appliance.errors import (
     Conflict,
     DeadlineExceeded,
     Forbidden,
+    InsufficientMemory,
     InvalidCircuit,
     NotFound,
     RateLimited,
@@ -389,6 +390,17 @@ async def test_what_is_refused(lab: Lab) -> None:
         await lab.submit()
     with pytest.raises(RateLimited):
         await lab.submit()
+
+
+async def test_a_state_that_does_not_fit(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job whose amplitudes this machine cannot hold is refused with the bytes, and not accepted only to fail."""
+    monkeypatch.setattr("qstore_appliance.services.circuit_jobs.memory_available", lambda: 100)
+
+    with pytest.raises(InsufficientMemory) as caught:
+        await lab.submit()
+
+    assert caught.value.details == {"needed_bytes": 192, "available_bytes": 100}
+    assert await CircuitJobRow.all().count() == 0
 
 
 async def test_what_the_organization_forbids(lab: Lab) -> None:

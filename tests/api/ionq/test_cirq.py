@@ -143,9 +143,9 @@ def test_looking_canceling_deleting(service: cirq_ionq.Service) -> None:
 
 def test_errors(ionq: Endpoint, service: cirq_ionq.Service) -> None:
     """The client's own exceptions tell what is wrong: the key, or the circuit."""
-    q = cirq.LineQubit.range(30)
-    wide = cirq.Circuit(cirq.X(q[29]), cirq.measure(q[29], key="m"))
-    with warnings.catch_warnings(), pytest.raises(cirq_ionq.IonQException, match="30"):
+    q = cirq.LineQubit.range(40)
+    wide = cirq.Circuit(cirq.X(q[39]), cirq.measure(q[39], key="m"))
+    with warnings.catch_warnings(), pytest.raises(cirq_ionq.IonQException, match="40"):
         service.create_job(wide)
 
     wrong = cirq_ionq.Service(remote_host=ionq.url, api_key="qsk_live_" + "a" * 24, default_target="simulator")
