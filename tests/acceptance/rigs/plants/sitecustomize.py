@@ -39,12 +39,15 @@ def normal_synchronous(module):
 
 
 def forgets_checkpoint(module):
-    """A job that goes on begins with its first epoch again."""
+    """A job that goes on begins with its first epoch again, and takes all of them for new."""
     plan = module.Runs._plan
 
     async def forgetful(self, row):
         import msgspec
 
+        from qstore_appliance.database.tables.jobs import JobRow
+
+        await JobRow.filter(id=row.id).update(checkpoint_epoch=0)
         return msgspec.structs.replace(await plan(self, row), checkpoint=None)
 
     module.Runs._plan = forgetful
@@ -69,12 +72,12 @@ def charges_twice(module):
     """The end of a job is charged two times."""
     record = module.Costs.record
 
-    async def twice(self, event):
+    async def twice(self, event, **more):
         import msgspec
 
         from qstore_appliance.domain import ids
 
-        await record(self, event)
+        await record(self, event, **more)
         await record(self, msgspec.structs.replace(event, id=ids.new("cost")))
 
     module.Costs.record = twice
