@@ -150,6 +150,8 @@ class Runs(Endings):
         async with self._database.transaction():
             row = await self._mine(lease)
             old = row.checkpoint
+            # Others were saved by a call that never heard so: the database went away with its answer, or right after it.
+            reports = [report for report in reports if report.epoch > row.checkpoint_epoch]
             progress = Progress(
                 current_epoch=latest.epoch,
                 total_epochs=latest.total_epochs,
@@ -364,6 +366,8 @@ class Runs(Endings):
 
 def _with_history(metrics: Mapping[str, Any], reports: Sequence[EpochReport]) -> dict[str, Any]:
     found = dict(metrics)
+    if not reports:
+        return found
     for key, values in (
         ("loss_history", [report.loss for report in reports]),
         ("accuracy_history", [report.accuracy for report in reports]),

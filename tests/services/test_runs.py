@@ -77,6 +77,23 @@ async def test_epoch_is_saved_whole(laboratory: Laboratory) -> None:
     assert (await laboratory.blobs.get(str(row.checkpoint))).endswith(b"checkpoint 2")
 
 
+async def test_an_epoch_is_saved_once(laboratory: Laboratory) -> None:
+    """A worker that never heard that its epochs were saved sends them again: only those that are new are added."""
+    caller = await laboratory.caller()
+    lease, _ = await laboratory.begun(caller)
+
+    await laboratory.runs.record_epoch(lease, make_report(1))
+    await laboratory.runs.record_epoch(lease, make_report(1))
+    await laboratory.runs.record_epochs(lease, [make_report(1), make_report(2)])
+
+    job = await laboratory.jobs.get(caller, lease.job_id)
+    row = await JobRow.get(id=lease.job_id)
+    assert job.metrics["loss_history"] == [1.0, 0.5]
+    assert job.resources.circuits_executed == 200
+    assert job.cost == 200 * 1_000
+    assert (await laboratory.blobs.get(str(row.checkpoint))).endswith(b"checkpoint 2")
+
+
 async def test_old_checkpoints_are_freed(laboratory: Laboratory) -> None:
     """A job keeps its latest checkpoint only, and a finished one none."""
     caller = await laboratory.caller()
