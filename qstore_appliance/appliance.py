@@ -25,27 +25,44 @@ import structlog
 from qstore_appliance.blobs import FileBlobs
 from qstore_appliance.database.blobs import DatabaseBlobs
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.occupancy import Occupancy
+from qstore_appliance.deliveries.mails import Mails
+from qstore_appliance.deliveries.posts import Posts
+from qstore_appliance.deliveries.receivers import Receivers
+from qstore_appliance.domain.outbox import Channel
 from qstore_appliance.domain.ports import Clock
+from qstore_appliance.domain.workers import WorkerKind
 from qstore_appliance.errors import ConfigurationInvalid, DataDirectoryInUse, QStoreError
 from qstore_appliance.events.memory import MemoryEvents
 from qstore_appliance.events.redis import RedisEvents
 from qstore_appliance.limits.memory import MemoryBucket
 from qstore_appliance.limits.redis import RedisBucket
 from qstore_appliance.services.accounts import Accounts
+from qstore_appliance.services.alerts import Alerts
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.budgets import Budgets
 from qstore_appliance.services.circuit_jobs import CircuitJobs
 from qstore_appliance.services.circuit_runs import CircuitRuns
 from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
+from qstore_appliance.services.emails import Emails
+from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.idempotency import Idempotency
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.models import Models
+from qstore_appliance.services.outbox import Outbox
 from qstore_appliance.services.passwords import Passwords
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.remote_jobs import RemoteJobs
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.sweeps import Sweeps
+from qstore_appliance.services.top_ups import TopUps
+from qstore_appliance.services.usage import UsageReports
+from qstore_appliance.services.webhooks import Webhooks
+from qstore_appliance.services.workers import Workers
 from qstore_appliance.settings import Settings
 from qstore_appliance.work import children
 from qstore_appliance.work.calculator import Calculator
@@ -99,9 +116,23 @@ class Appliance:
         self.circuits = Circuits(database, clock)
         self.datasets = Datasets(database, blobs, self.calculator, clock, settings)
         self.idempotency = Idempotency(database, clock)
-        self.costs = Costs(database, clock)
-        self.backends = Backends(database, self.probes, settings, clock, self.costs)
-        self.runs = Runs(database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
+        self.receivers = Receivers(settings.webhooks)
+        self.webhooks = Webhooks(database, Posts(self.receivers, settings.webhooks.authority), clock)
+        doors = {
+            Channel.EMAIL: Emails(Mails(settings.smtp), settings.address).deliver,
+            Channel.SLACK: self.webhooks.deliver_to_slack,
+            Channel.WEBHOOK: self.webhooks.deliver,
+        }
+        self.outbox = Outbox(database, clock, settings, doors)
+        self.alerts = Alerts(database, self.outbox, self.receivers, clock, self._month_spend)
+        self.pauses = Pauses(database, self.events, clock, self._month_spend)
+        self.costs = Costs(database, clock, self.alerts)
+        fleet = Fleet(shared=bool(url))
+        self.backends = Backends(database, self.probes, settings, clock, self.costs, fleet)
+        self.workers = Workers(database, self.backends, clock, settings)
+        self.runs = Runs(
+            database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings, self.pauses
+        )
         self.remote_costs = RemoteCosts(self.backends, self.calculator)
         self.remote_jobs = RemoteJobs(database, self.backends, self.errands, self.costs, clock)
         self.jobs = Jobs(
@@ -114,22 +145,35 @@ class Appliance:
             clock,
             settings,
             self.remote_costs,
+            self.pauses,
         )
-        self.circuit_runs = CircuitRuns(database, self.backends, self.calculator, self.costs, clock, settings)
-        self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings)
+        self.sweeps = Sweeps(database, self.jobs, clock)
+        self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, clock)
+        self.usage = UsageReports(database, clock)
+        self.budgets = Budgets(database, self.costs, clock)
+        self.circuit_runs = CircuitRuns(
+            database, self.backends, self.calculator, self.costs, clock, settings, self.pauses
+        )
+        self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings, self.pauses)
         self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings)
         self._pings: dict[str, Ping] = {"database": database.ping, "queue": self.queue.ping, "events": self.events.ping}
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, *, work: bool = True, clock: Clock | None = None
+        cls,
+        settings: Settings,
+        *,
+        work: bool = True,
+        kind: WorkerKind = WorkerKind.SERVER,
+        clock: Clock | None = None,
     ) -> AsyncIterator[Appliance]:
         """
         Open everything, in order.
 
         Args:
             work: Also take jobs, probe backends and serve models. Command-line verbs on an idle data directory do not.
+            kind: A worker takes jobs alone: models and circuit jobs are for servers.
             clock: The system's, unless a test brings its own.
 
         Raises:
@@ -139,10 +183,17 @@ class Appliance:
         clock = clock or SystemClock()
         async with AsyncExitStack() as stack:
             _make_directory(settings)
-            stack.enter_context(_locked(settings))
-            secret = _secret(settings.secret_file)
+            stack.enter_context(_locked(settings, kind))
+            if work:
+                await asyncio.to_thread(_sweep, settings)
+            # Nobody signs in at a worker, so it has nothing to sign with.
+            secret = _secret(settings.secret_file) if kind is WorkerKind.SERVER else secrets.token_bytes(32)
             database = await Database.open(settings)
             stack.push_async_callback(database.close)
+            if work and settings.is_postgres:
+                occupancy = Occupancy(settings)
+                await occupancy.take()
+                stack.push_async_callback(occupancy.close)
             await database.migrate()
             blobs = _blobs(settings, database)
             appliance = cls(settings, clock, database, blobs, secret)
@@ -157,8 +208,12 @@ class Appliance:
             stack.push_async_callback(appliance.models.close)
             stack.push_async_callback(appliance.backends.close)
             if work:
-                await appliance._start_work(stack)
+                await appliance._start_work(stack, kind)
             yield appliance
+
+    async def _month_spend(self, organization_id: str) -> int:
+        """Alerts are told of charges by the ledger, and ask it back: one of the two has to come first."""
+        return await self.costs.month_spend(organization_id)
 
     async def ping(self) -> dict[str, str | None]:
         """Every part by name: None where it answers, else a sentence that says what is wrong."""
@@ -178,13 +233,14 @@ class Appliance:
             return str(error)
         return None
 
-    async def _start_work(self, stack: AsyncExitStack) -> None:
+    async def _start_work(self, stack: AsyncExitStack, kind: WorkerKind) -> None:
         settings = self.settings
         if not settings.queue.url:
             await self.idempotency.reopen()
         directory = _directory_id(settings)
         loop = asyncio.get_running_loop()
         portal = Portal(loop)
+        owner = f"{directory}:{socket.gethostname()[:40]}:{os.getpid()}"
         reaper = Reaper(self.runs, self.queue, directory=directory)
         # With several machines a cancel comes through the row; with one it comes through `queue.stop`, at once.
         heartbeat = 1.0 if settings.queue.url else settings.jobs.lease_seconds / 3
@@ -192,7 +248,7 @@ class Appliance:
             self.runs,
             portal,
             self.queue,
-            owner=f"{directory}:{socket.gethostname()[:40]}:{os.getpid()}",
+            owner=owner,
             heartbeat=heartbeat,
             changed=lambda: portal.post(reaper.tell),
             degraded=lambda backend, reason: portal.post(self.backends.degrade, backend, reason),
@@ -206,15 +262,20 @@ class Appliance:
             await slots.close()
             await portal.close()
 
+        await self.workers.start(kind, owner)
+        stack.push_async_callback(self.workers.close)
         await reaper.start()
-        await self.models.reopen()
-        await self.circuit_runs.start()
-        await self.remote_jobs.start()
+        if kind is WorkerKind.SERVER:
+            await self.models.reopen()
+            await self.circuit_runs.start()
+            await self.remote_jobs.start()
+            await self.outbox.start()
         slots.start()
         stack.push_async_callback(stop_slots)
         stack.push_async_callback(reaper.close)
         stack.push_async_callback(self.circuit_runs.close)
         stack.push_async_callback(self.remote_jobs.close)
+        stack.push_async_callback(self.outbox.close)
         warming = asyncio.create_task(self._warm_up(), name="appliance.warm_up")
         stack.push_async_callback(_cancelled, warming)
         self._pings["slots"] = slots.ping
@@ -224,6 +285,10 @@ class Appliance:
         await asyncio.sleep(PRELOAD_AFTER_SECONDS)
         children.preload()
         await self.backends.start()
+        await self.backends.probed()
+        with contextlib.suppress(QStoreError):
+            # The other machines hear at once what works here; else with the next heartbeat.
+            await self.workers.beat()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
@@ -241,8 +306,16 @@ def _make_directory(settings: Settings) -> None:
         raise ConfigurationInvalid(f"{directory}: cannot be written to")
 
 
+def _sweep(settings: Settings) -> None:
+    """Delete what a process that was killed was just writing: nobody has this directory now but us."""
+    for pattern in ("incoming/*", "blobs/*/.unfinished-*", "datasets/*/.unfinished-*", "blob-cache/.unfinished-*"):
+        for path in settings.data_dir.glob(pattern):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 @contextlib.contextmanager
-def _locked(settings: Settings) -> Iterator[None]:
+def _locked(settings: Settings, kind: WorkerKind) -> Iterator[None]:
     """Hold the data directory's lock; the system frees it with the process, however that ends."""
     file = settings.lock_file
     try:
@@ -257,7 +330,7 @@ def _locked(settings: Settings) -> Iterator[None]:
         holder = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "address": settings.address,
+            "address": settings.address if kind is WorkerKind.SERVER else "no address",
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         os.ftruncate(descriptor, 0)

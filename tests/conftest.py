@@ -14,7 +14,7 @@ import pytest
 
 from tests import servers
 
-pytest_plugins = ["tests.completeness"]
+pytest_plugins = ["tests.completeness", "tests.reports"]
 
 # Whoever runs the tests in the background of a script has them ignore Ctrl-C, and every program that they start with
 # them; some tests send one.

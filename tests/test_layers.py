@@ -29,6 +29,7 @@ BREACHES = {
     "Only the work room knows Huey": ("qstore_appliance/services/jobs.py", "import huey"),
     "Only database and services know Tortoise": ("qstore_appliance/work/queue.py", "from tortoise import Tortoise"),
     "Only the engine and its backends know the heavy libraries": ("qstore_appliance/work/queue.py", "import numba"),
+    "Only the deliveries room speaks to strangers": ("qstore_appliance/services/jobs.py", "import httpx"),
     "The engine and the nouns do no I/O": ("qstore_appliance/engine/circuit.py", "import asyncio"),
     "The engine stands on errors alone": ("qstore_appliance/engine/circuit.py", "import qstore_appliance.settings"),
     "A backend plugin sees the engine and errors, nothing else": (

@@ -23,9 +23,11 @@ from qstore_appliance.api.live import socket, stream
 from qstore_appliance.api.pages.site import blueprint as pages
 from qstore_appliance.api.registry import Endpoint, Routes
 from qstore_appliance.api.rest import (
+    alerts,
     api_keys,
     auth,
     backends,
+    budgets,
     circuits,
     datasets,
     deployments,
@@ -33,7 +35,12 @@ from qstore_appliance.api.rest import (
     models,
     openapi,
     organization,
+    outbox,
+    sweeps,
+    usage,
     users,
+    webhooks,
+    workers,
 )
 from qstore_appliance.appliance import Appliance
 from qstore_appliance.settings import Settings
@@ -48,9 +55,16 @@ NOUNS: tuple[Routes, ...] = (
     datasets.routes,
     jobs.routes,
     stream.routes,
+    sweeps.routes,
     models.routes,
     deployments.routes,
     backends.routes,
+    usage.routes,
+    budgets.routes,
+    alerts.routes,
+    outbox.routes,
+    webhooks.routes,
+    workers.routes,
     ionq_jobs.routes,
     probes.routes,
     openapi.routes,

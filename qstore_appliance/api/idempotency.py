@@ -51,6 +51,7 @@ async def once(request: Request, content: bytes, act: Act, *, secret: bool = Fal
         )
 
     async def act_and_keep() -> HTTPResponse | None:
+        service.mark(*place)
         try:
             response = await act()
         except BaseException:

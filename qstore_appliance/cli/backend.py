@@ -12,7 +12,7 @@ from qstore_appliance.domain.backends import spoken
 from qstore_appliance.domain.costs import dollars
 from qstore_appliance.errors import ValidationFailed
 
-PRICES = ("per_circuit", "per_shot", "minimum_charge")
+PRICES = ("per_circuit", "per_shot", "minimum_charge", "per_cpu_second", "per_gpu_second")
 
 
 async def listed(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
@@ -102,7 +102,8 @@ def _maintenance(result: dict[str, Any], arguments: dict[str, Any]) -> None:
 
 def _price(prices: list[dict[str, Any]], arguments: dict[str, Any]) -> None:
     rows = [(found["name"], *(_amount(found, key) for key in PRICES)) for found in prices]
-    table(("name", "per circuit", "per shot", "minimum charge"), rows, "No backend is installed.")
+    headings = ("name", "per circuit", "per shot", "minimum charge", "per CPU-second", "per GPU-second")
+    table(headings, rows, "No backend is installed.")
 
 
 def _amount(found: dict[str, Any], key: str) -> str | None:

@@ -23,6 +23,7 @@ from qstore_appliance.cli.verbs import Verb
 from qstore_appliance.errors import (
     ConfigurationInvalid,
     DataDirectoryInUse,
+    Malformed,
     QStoreError,
     Refused,
     Unavailable,
@@ -82,6 +83,8 @@ def _settings(verb: Verb, parsed: Any, own: dict[str, Any]) -> Settings:
     if data_dir is None:
         data_dir = Path("qstore-demo") if verb.words == ("demo",) else settings_module.default_data_dir()
     flags = {f"server.{key}": own[key] for key in ("host", "port", "insecure_http") if own.get(key) is not None}
+    if own.get("slots") is not None:
+        flags["jobs.slots"] = own["slots"]
     return settings_module.load(data_dir, parsed.config, os.environ, flags)
 
 
@@ -89,6 +92,8 @@ def _invoke(verb: Verb, settings: Settings, own: dict[str, Any], *, as_json: boo
     module = verb.module
     if "password_file" in own:
         own["password"] = _password(own.pop("password_file"))
+    if "file" in own:
+        own["document"] = _document(own.pop("file"))
     if own.get("folder"):
         own["folder"] = str(Path(own["folder"]).absolute())
     if not verb.creates and not settings.data_dir.is_dir():
@@ -152,8 +157,23 @@ def _password(file: str | None) -> str:
         if first != getpass.getpass("Again: "):
             raise Unavailable("The two passwords differ.")
         return first
+    return _text(file).removesuffix("\n").removesuffix("\r")
+
+
+def _document(file: str) -> Any:
+    """
+    Raises:
+        Unavailable: It cannot be read.
+        Malformed: It is not JSON.
+    """
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        return json.loads(_text(file))
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"{file}: is not JSON ({error})") from error
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Unavailable(f"{file}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8 text'})") from error
-    return text.removesuffix("\n").removesuffix("\r")

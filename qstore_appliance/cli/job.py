@@ -8,11 +8,19 @@ from typing import Any
 
 from qstore_appliance.cli import acting
 from qstore_appliance.cli.output import harmless, more, table
-from qstore_appliance.domain.jobs import TERMINAL, Job, Status
+from qstore_appliance.domain.jobs import TERMINAL, ContinueDraft, Job, JobDraft, Status
 from qstore_appliance.errors import Refused, ValidationFailed
 
 #: The row is the truth, and reading it costs microseconds.
 WATCH_SECONDS = 0.25
+
+
+async def submit(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    # The same checks, with the same words, as for a body that comes over HTTP.
+    from qstore_appliance.api.inputs import validated
+
+    draft = validated(JobDraft, arguments["document"])
+    yield await appliance.jobs.submit(await acting.caller(appliance, arguments), draft)
 
 
 async def listed(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
@@ -51,6 +59,25 @@ async def logs(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
 
 async def cancel(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
     yield _snapshot(await appliance.jobs.cancel(await acting.caller(appliance, arguments), arguments["id"]))
+
+
+async def pause(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    yield _snapshot(await appliance.jobs.pause(await acting.caller(appliance, arguments), arguments["id"]))
+
+
+async def resume(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    yield _snapshot(await appliance.jobs.resume(await acting.caller(appliance, arguments), arguments["id"]))
+
+
+async def go_on(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    from qstore_appliance.api.inputs import validated
+
+    draft = validated(ContinueDraft, {"epochs": arguments["epochs"]})
+    yield await appliance.jobs.go_on(await acting.caller(appliance, arguments), arguments["id"], draft)
+
+
+async def replay(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    yield await appliance.jobs.replay(await acting.caller(appliance, arguments), arguments["id"])
 
 
 def _somebody_must_work(arguments: dict[str, Any]) -> None:
@@ -115,4 +142,27 @@ def _cancelled(job: dict[str, Any], arguments: dict[str, Any]) -> None:
     print(f"{job['id']} {'is cancelled' if done else 'stops within two seconds'}.")
 
 
-SHOW = {"listed": _listed, "watch": _watched, "logs": _logged, "cancel": _cancelled}
+def _paused(job: dict[str, Any], arguments: dict[str, Any]) -> None:
+    done = job["status"] == Status.PAUSED
+    print(f"{job['id']} {'is paused' if done else 'stops within two seconds'}.")
+
+
+def _resumed(job: dict[str, Any], arguments: dict[str, Any]) -> None:
+    print(f"{job['id']} is {job['status']}.")
+
+
+def _submitted(job: dict[str, Any], arguments: dict[str, Any]) -> None:
+    print(job["job_id"])
+
+
+SHOW = {
+    "submit": _submitted,
+    "listed": _listed,
+    "watch": _watched,
+    "logs": _logged,
+    "cancel": _cancelled,
+    "pause": _paused,
+    "resume": _resumed,
+    "go_on": _submitted,
+    "replay": _submitted,
+}

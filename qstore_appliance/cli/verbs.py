@@ -34,9 +34,9 @@ class Verb:
 
     @property
     def name(self) -> str:
-        """The function: services say `listed` and `import_folder` too, since Python has other uses for the words."""
+        """The function: services say `listed`, `import_folder` and `go_on` too, since Python has other uses for the words."""
         last = self.words[-1].replace("-", "_")
-        return {"list": "listed", "import": "import_folder"}.get(last, last)
+        return {"list": "listed", "import": "import_folder", "continue": "go_on"}.get(last, last)
 
     def start(self, appliance: Any, arguments: dict[str, Any]) -> AsyncGenerator[Any, None]:
         started: AsyncGenerator[Any, None] = getattr(self.module, self.name)(appliance, arguments)
@@ -60,6 +60,10 @@ def _serve(parser: Parser) -> None:
     parser.add_argument(
         "--insecure-http", action="store_true", default=None, help="allow plain HTTP on an address that is not loopback"
     )
+
+
+def _worker(parser: Parser) -> None:
+    parser.add_argument("--slots", type=int, metavar="N", help="jobs at the same time (default: jobs.slots)")
 
 
 def _demo(parser: Parser) -> None:
@@ -139,6 +143,18 @@ def _job(parser: Parser) -> None:
     parser.add_argument("id", metavar="JOB_ID", help="as job list shows it")
 
 
+def _submit(parser: Parser) -> None:
+    _acting(parser)
+    parser.add_argument(
+        "file", metavar="FILE", help="what POST /v1/jobs takes, as JSON; - reads it from standard input"
+    )
+
+
+def _continue(parser: Parser) -> None:
+    _job(parser)
+    parser.add_argument("--epochs", type=int, metavar="N", help="so many further (default: what was left, or as many)")
+
+
 def _logs(parser: Parser) -> None:
     _job(parser)
     parser.add_argument("--lines", type=int, default=100, metavar="N", help="the last so many lines (default 100)")
@@ -167,6 +183,9 @@ def _prices(parser: Parser) -> None:
 
 _ALL = (
     Verb(("serve",), "serve REST, WebSocket and dashboard until stopped", _serve, creates=True, alone=True),
+    Verb(
+        ("worker",), "take jobs of a server elsewhere, with its Postgres and Redis", _worker, creates=True, alone=True
+    ),
     Verb(("demo",), "train a classifier on real images, live, and ask it", _demo, creates=True, alone=True),
     Verb(("init",), "make the first owner, without a browser", _init, creates=True),
     Verb(("migrate",), "bring the database to this version's tables", _nothing, creates=True),
@@ -180,10 +199,15 @@ _ALL = (
     Verb(("circuit", "list"), "list stored circuits", _circuits),
     Verb(("dataset", "import"), "bring in MNIST or Fashion-MNIST from files on this machine", _import, creates=True),
     Verb(("dataset", "list"), "list data sets", _page),
+    Verb(("job", "submit"), "submit a job and print its id", _submit),
     Verb(("job", "list"), "list training jobs", _jobs),
     Verb(("job", "watch"), "watch a job until it ends", _job),
     Verb(("job", "logs"), "print a job's log", _logs),
     Verb(("job", "cancel"), "cancel a job", _job),
+    Verb(("job", "pause"), "stop a job at its last checkpoint until it is resumed", _job),
+    Verb(("job", "resume"), "let a paused job go on", _job),
+    Verb(("job", "continue"), "train an ended job further, in a new one, and print its id", _continue),
+    Verb(("job", "replay"), "run an ended job again to compare, and print the new id", _job),
     Verb(("backend", "list"), "list the backends, what they can do and how they do", _acting),
     Verb(("backend", "maintenance"), "set, clear or show a backend's maintenance windows", _maintenance),
     Verb(("backend", "price"), "show what backends cost, in US dollars", _prices),

@@ -97,7 +97,7 @@ class DatabaseBlobs:
         if await BlobRow.exists(digest=digest):
             return
         try:
-            async with self._database.transaction():
+            async with self._database.transaction(aside=True):
                 await BlobRow.create(digest=digest, size=size)
                 for part, content in enumerate(parts):
                     await BlobPartRow.create(blob_id=digest, part=part, content=content)

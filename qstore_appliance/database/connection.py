@@ -7,14 +7,16 @@ can come later without touching a caller.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
+from weakref import WeakKeyDictionary
 
-from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.client import BaseDBAsyncClient, NestedTransactionContext
 from tortoise.context import TortoiseContext
 
 from qstore_appliance.database.faults import translated
@@ -35,6 +37,7 @@ class Database:
         self.dialect = dialect
         self.file = file
         self._context = context
+        self._beside: WeakKeyDictionary[asyncio.Task[Any], Callable[[], Awaitable[object]]] = WeakKeyDictionary()
 
     @classmethod
     async def open(cls, settings: Settings) -> Database:
@@ -101,12 +104,21 @@ class Database:
         query = "SELECT count(*) FROM sqlite_master" if self.dialect == "sqlite" else "SELECT 1"
         await self.connection.execute_query(query)
 
+    def with_next_commit(self, write: Callable[[], Awaitable[object]]) -> None:
+        """This, too, is written by the next transaction of this task that is not inside another: both or neither."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._beside[task] = write
+
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[BaseDBAsyncClient]:
+    async def transaction(self, *, aside: bool = False) -> AsyncIterator[BaseDBAsyncClient]:
         """
         The one door of writes; inside another transaction it is a savepoint.
 
         Never await anything slow inside: on SQLite everybody waits.
+
+        Args:
+            aside: It only prepares what the task is about; see `with_next_commit`, which waits for that.
 
         Raises:
             StorageFull: The disk is full; nothing was written.
@@ -119,6 +131,10 @@ class Database:
             raise translated(error) or error from error
         try:
             yield connection
+            task = asyncio.current_task()
+            outermost = not isinstance(block, NestedTransactionContext)
+            if task is not None and task in self._beside and not aside and outermost:
+                await self._beside.pop(task)()
         except BaseException as error:
             try:
                 await block.__aexit__(type(error), error, error.__traceback__)
@@ -163,6 +179,16 @@ def _sqlite(file: Path) -> dict[str, Any]:
 
 
 def _postgres(url: str) -> dict[str, Any]:
+    return {"engine": "qstore_appliance.database.postgres", "credentials": {**credentials(url), **POOL}}
+
+
+def credentials(url: str) -> dict[str, Any]:
+    """
+    What asyncpg takes for one connection to `database.url`.
+
+    Raises:
+        ConfigurationInvalid: It is no such address.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port or 5432
@@ -171,7 +197,7 @@ def _postgres(url: str) -> dict[str, Any]:
     name = unquote(parts.path.lstrip("/"))
     if not parts.hostname or not name:
         raise ConfigurationInvalid("database.url must look like postgres://user:password@host:5432/name")
-    credentials: dict[str, Any] = {
+    found: dict[str, Any] = {
         "host": parts.hostname,
         "port": port,
         "user": unquote(parts.username or "postgres"),
@@ -185,13 +211,12 @@ def _postgres(url: str) -> dict[str, Any]:
             "statement_timeout": f"{STATEMENT_SECONDS}s",
             "idle_in_transaction_session_timeout": "60s",
         },
-        **POOL,
     }
     for key, value in parse_qsl(parts.query):
         if key != "sslmode":
             raise ConfigurationInvalid(f"database.url: {key} is not understood; only sslmode is")
-        credentials["ssl"] = value
-    return {"engine": "qstore_appliance.database.postgres", "credentials": credentials}
+        found["ssl"] = value
+    return found
 
 
 def _place(url: str) -> str:

@@ -123,6 +123,8 @@ class PriceRecord(msgspec.Struct, frozen=True, kw_only=True):
     per_circuit: int | None
     per_shot: int | None
     minimum_charge: int | None
+    per_cpu_second: int | None
+    per_gpu_second: int | None
     origins: dict[str, str]
 
 

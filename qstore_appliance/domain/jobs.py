@@ -32,13 +32,18 @@ class Status(enum.StrEnum):
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 LIVE = frozenset(Status) - TERMINAL
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.FAILED}),
+    Status.QUEUED: frozenset({Status.RUNNING, Status.PAUSED, Status.CANCELLED, Status.FAILED}),
     Status.RUNNING: frozenset({Status.QUEUED, Status.PAUSED, Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
     Status.PAUSED: frozenset({Status.QUEUED, Status.CANCELLED}),
     Status.COMPLETED: frozenset(),
     Status.FAILED: frozenset(),
     Status.CANCELLED: frozenset(),
 }
+
+
+def sources(status: Status) -> list[str]:
+    """The states from which a job may come into this one, for conditional updates."""
+    return sorted(source.value for source, targets in TRANSITIONS.items() if status in targets)
 
 
 class Priority(enum.StrEnum):
@@ -68,6 +73,9 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     backend_used: str | None = None
     circuits_executed: int = 0
     total_shots: int = 0
+    #: Processor time of the job's processes, all threads together.
+    cpu_seconds: float = 0.0
+    #: Wall time of epochs on a graphics card.
     gpu_hours: float = 0.0
 
 
@@ -99,8 +107,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     tags: list[str]
     model_id: str | None
     continued_from: str | None
+    replay_of: str | None
+    sweep_id: str | None
     seq: int
     cancel_requested: bool
+    pause_requested: bool
     created_at: datetime
     started_at: datetime | None
     updated_at: datetime
@@ -162,3 +173,9 @@ class JobDraft(Draft):
     tags: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = Field(
         default_factory=list, max_length=50
     )
+
+
+class ContinueDraft(Draft):
+    """How many further epochs; left out, what was left of the job, else as many again."""
+
+    epochs: int | None = Field(default=None, ge=1, le=100_000)

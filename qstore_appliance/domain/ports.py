@@ -93,7 +93,8 @@ class Replicas(Protocol):
         seed: int | None,
     ) -> dict[str, Any]:
         """
-        `{"labels", "class_indices", "probabilities", "duration_ms", "circuits", "shots", "backend"}`.
+        `{"labels", "class_indices", "probabilities", "duration_ms", "circuits", "shots", "cpu_seconds", "gpu_seconds",
+        "backend"}`.
 
         Raises: NoCapacity; DeadlineExceeded; ValidationFailed naming `inputs[i]`.
         """
@@ -102,6 +103,26 @@ class Replicas(Protocol):
 
     def state(self, deployment_id: str) -> list[dict[str, Any]]:
         """`[{"pid", "state", "served"}]`."""
+
+
+class Alerts(Protocol):
+    """Tells people how far a budget is used."""
+
+    async def charged(self, organization_id: str) -> None:
+        """Inside the transaction of a charge: note what it triggers. Nothing slow may be done here."""
+
+    async def fired(self, organization_id: str, month: str) -> set[int]:
+        """Thresholds, in percent, whose alerts have fired in a month (`2026-03`)."""
+
+    async def checked(self, alerts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """
+        Before alerts are saved, and outside of a transaction, since names are resolved: the alerts as they are kept.
+
+        Raises: WebhookForbidden or ValidationFailed naming `alerts[i]`.
+        """
+
+    async def changed(self, organization_id: str) -> None:
+        """Inside the transaction that saves a budget: what the new limit leaves unreached may fire again."""
 
 
 class TokenBucket(Protocol):

@@ -93,6 +93,8 @@ class Prices(msgspec.Struct, frozen=True):
     per_circuit: int = 0
     per_shot: int = 0
     minimum_charge: int = 0
+    per_cpu_second: int = 0
+    per_gpu_second: int = 0
 
 
 class Limits(msgspec.Struct, frozen=True):

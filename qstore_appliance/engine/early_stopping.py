@@ -47,6 +47,11 @@ class EarlyStopping:
     def stopped(self) -> bool:
         return self.waited >= self.patience
 
+    def renew(self) -> None:
+        """Somebody wants to go on all the same: be as patient again. One that has not stopped is left as it is."""
+        if self.stopped:
+            self.waited = 0
+
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and a JSON document."""
         arrays = {} if self.parameters is None else {"parameters": self.parameters}

@@ -24,7 +24,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         seed: of every random choice.
         checkpoint: of the last epoch that was recorded, to go on from there.
         threads: at most so many; None leaves it to the backend.
+        goes_on: the checkpoint is of another job that had ended; if it had stopped early, its patience begins anew.
         remote_jobs: what earlier processes of this training have sent to a provider since the checkpoint, oldest first.
+        waits: it costs something: no epoch begins before the one before it is recorded, and found to leave room for it.
     """
 
     circuit: dict[str, Any]
@@ -36,6 +38,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: bytes | None = None
     threads: int | None = None
     remote_jobs: list[RemoteJob] = []
+    goes_on: bool = False
+    waits: bool = False
 
 
 class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +58,11 @@ class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
         message: the log line.
         health: of the gradients, see `health.py`.
         warnings: sentences for the log at level WARNING.
+        digest: of the parameters after the epoch, see `receipt.digest_of`.
+        receipt: what really runs; with the first report of a process.
+        cpu_seconds: processor time since the last report or the start, all threads of this process together.
+        gpu_seconds: wall time of the epoch where the backend is on a graphics card, else 0.
+        finish_circuits: what `finish` will execute, where this was the last epoch; None where epochs remain.
     """
 
     epoch: int
@@ -71,6 +80,11 @@ class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     health: dict[str, Any] | None = None
     warnings: list[str] = []
+    digest: str | None = None
+    receipt: dict[str, Any] | None = None
+    cpu_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    finish_circuits: int | None = None
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +99,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
         receipt: what really ran: backend, gradient, precision, data, seed, versions.
         test_examples: up to ten of `{"index", "input": raw columns, "label"}`.
         circuits, shots: executed by `finish` alone, to score the test part; epochs report their own.
+        cpu_seconds, gpu_seconds: of `finish`, likewise.
     """
 
     artifact: bytes | None
@@ -94,3 +109,5 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     test_examples: list[dict[str, Any]]
     circuits: int
     shots: int
+    cpu_seconds: float = 0.0
+    gpu_seconds: float = 0.0

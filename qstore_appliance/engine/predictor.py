@@ -35,6 +35,8 @@ class Prediction:
         std_errors: what shots leave open of the values [n], or of the probabilities [n, n_classes]; None without shots.
         duration_ms: features, circuits and head together.
         circuits, shots: executed.
+        cpu_seconds: processor time of this process, all threads together.
+        gpu_seconds: wall time where the backend is on a graphics card, else 0.
     """
 
     labels: list[str]
@@ -45,6 +47,8 @@ class Prediction:
     shots: int
     values: NDArray[np.float64] | None = None
     std_errors: NDArray[np.float64] | None = None
+    cpu_seconds: float = 0.0
+    gpu_seconds: float = 0.0
 
 
 class Predictor:
@@ -125,7 +129,7 @@ class Predictor:
             ValidationFailed: naming `inputs[i]` or `shots`.
             BackendUnavailable, BackendCannot: about the backend.
         """
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         chosen = self._backend(backend or self._artifact.backend)
         noise = self._artifact.noise
         if shots is None and (noise is not None or not chosen.capabilities.exact):
@@ -154,15 +158,18 @@ class Predictor:
         else:
             probabilities, values = self._task.probabilities(expectations, head), None
             answers = probabilities.argmax(axis=1).tolist()
+        seconds = time.perf_counter() - started
         return Prediction(
             labels=[self.classes[answer] for answer in answers],
             class_indices=answers,
             probabilities=probabilities,
-            duration_ms=(time.perf_counter() - started) * 1e3,
+            duration_ms=seconds * 1e3,
             circuits=circuits,
             shots=circuits * (shots or 0),
             values=values,
             std_errors=errors,
+            cpu_seconds=time.process_time() - cpu,
+            gpu_seconds=seconds if chosen.capabilities.gpu else 0.0,
         )
 
     def _features(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -43,13 +43,13 @@ def conclude(plan: Plan, problem: Problem, parameters: Floats, scores: Mapping[s
         metrics, circuits = _learned(plan, problem, weights, head, scores)
     metrics["loss"] = scores["loss"]
     metrics["health"] = scores.get("health")
-    receipt = receipt_of(plan, problem, epochs)
+    receipt = receipt_of(plan, problem) | {"epochs": epochs}
     return Trained(
         artifact=artifacts.write(_artifact(problem, weights, head, receipt)),
         metrics=metrics,
         parameters=by_prefix(runner.program.weight_names, weights),
         receipt=receipt,
-        test_examples=_examples(problem, _scored(problem)),
+        test_examples=_examples(problem, scored(problem)),
         circuits=circuits,
         shots=circuits * (runner.shots or 0),
     )
@@ -71,7 +71,7 @@ def _energy(plan: Plan, problem: Problem, task: Energy, weights: Floats) -> dict
     return {**task.measure(expectations, problem.train.y, np.empty(0)), "energy_std_error": error}
 
 
-def _scored(problem: Problem) -> Part:
+def scored(problem: Problem) -> Part:
     """Without a test part the best that can be said is what validation said, and it is said so."""
     if len(problem.test):
         return problem.test
@@ -82,7 +82,7 @@ def _learned(
     plan: Plan, problem: Problem, weights: Floats, head: Floats, scores: Mapping[str, Any]
 ) -> tuple[dict[str, Any], int]:
     """Metrics, and circuits executed."""
-    runner, task, part = problem.runner, problem.task, _scored(problem)
+    runner, task, part = problem.runner, problem.task, scored(problem)
     metrics: dict[str, Any] = {"validation_loss": scores["val_loss"]}
     if task.counts_hits:
         metrics |= {"training_accuracy": scores["accuracy"], "validation_accuracy": scores["val_accuracy"]}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +21,9 @@ from qstore_appliance.engine.features import Features
 from qstore_appliance.engine.landscape import Landscape
 from qstore_appliance.engine.plan import EpochReport, Plan, Trained
 from qstore_appliance.engine.problem import Part, Problem, pose, task_name
+from qstore_appliance.engine.receipt import digest_of, receipt_of
 from qstore_appliance.engine.remote_jobs import RemoteJobs
-from qstore_appliance.engine.scoring import conclude
+from qstore_appliance.engine.scoring import conclude, scored
 from qstore_appliance.engine.spsa import Perturbation, Spsa
 from qstore_appliance.engine.streams import generator
 from qstore_appliance.engine.tasks.sampling import Sampling
@@ -91,6 +93,7 @@ class _Descent:
     """A training that has something to learn."""
 
     def __init__(self, plan: Plan) -> None:
+        self._cpu = time.process_time()
         checkpoint = None if plan.checkpoint is None else Checkpoint.unpack(plan.checkpoint)
         features = None if checkpoint is None else Features.from_state(*checkpoint.features)
         self._plan = plan
@@ -105,6 +108,7 @@ class _Descent:
         self._epoch = 0
         self._scores: dict[str, Any] = {}
         self._best_loss = math.inf
+        self._reported = False
         if checkpoint is not None:
             self._restore(checkpoint)
 
@@ -123,6 +127,8 @@ class _Descent:
         self._course.health.restore(*checkpoint.health)
         if self._course.early_stopping is not None:
             self._course.early_stopping.restore(*checkpoint.early_stopping)
+            if self._plan.goes_on:
+                self._course.early_stopping.renew()
         self._epoch, self._scores, self._best_loss = checkpoint.epoch, dict(checkpoint.scores), checkpoint.best_loss
 
     def epochs(self, should_stop: Callable[[], bool]) -> Iterator[EpochReport]:
@@ -222,6 +228,9 @@ class _Descent:
             for name in ("loss", "accuracy", "val_loss", "val_accuracy")
             if scores[name] is not None
         )
+        # The number of threads is the job's own affair: a model is the same whatever it was.
+        receipt = None if self._reported else receipt_of(self._plan, self._problem) | {"threads": self._plan.threads}
+        self._reported = True
         ended = stopping is not None and stopping.stopped
         if ended:
             message += " - stopped early"
@@ -241,7 +250,20 @@ class _Descent:
             message=message,
             health=scores["health"],
             warnings=warnings,
+            digest=digest_of(self._parameters),
+            receipt=receipt,
+            cpu_seconds=self._cpu_seconds(),
+            gpu_seconds=seconds if self.backend.capabilities.gpu else 0.0,
+            finish_circuits=None if self._epoch < total and not ended else self._finish_circuits(),
         )
+
+    def _cpu_seconds(self) -> float:
+        """Since the last time that this was asked."""
+        before, self._cpu = self._cpu, time.process_time()
+        return self._cpu - before
+
+    def _finish_circuits(self) -> int:
+        return self._problem.runner.circuits(len(scored(self._problem)), differentiate=False)
 
     def _checkpoint(self) -> Checkpoint:
         stopping = self._course.early_stopping
@@ -265,4 +287,7 @@ class _Descent:
         if stopping is not None and stopping.restore_best and stopping.parameters is not None:
             parameters, scores = stopping.parameters, stopping.scores
         self.backend.remote_jobs.enter("finish", self._epoch + 1)
-        return conclude(self._plan, self._problem, parameters, scores, self._epoch)
+        started = time.perf_counter()
+        trained = conclude(self._plan, self._problem, parameters, scores, self._epoch)
+        held = time.perf_counter() - started if self.backend.capabilities.gpu else 0.0
+        return msgspec.structs.replace(trained, cpu_seconds=self._cpu_seconds(), gpu_seconds=held)

@@ -15,7 +15,7 @@ from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.backends import BackendRecord, Measured, PriceRecord, Window
 from qstore_appliance.domain.circuit_jobs import CircuitJobStatus
-from qstore_appliance.domain.costs import micros, price
+from qstore_appliance.domain.costs import Metered, micros, price
 from qstore_appliance.domain.jobs import Status
 from qstore_appliance.domain.ports import Calculator, Clock
 from qstore_appliance.engine.backend import Limits, Prices
@@ -23,6 +23,7 @@ from qstore_appliance.errors import ConfigurationInvalid, NotFound, RateLimited
 from qstore_appliance.services.admission import Admission
 from qstore_appliance.services.choices import AUTO, Choices
 from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.probes import FASTEST, PRICE_KEYS
 from qstore_appliance.settings import Settings
 
@@ -34,15 +35,22 @@ class Backends(Choices):
     Args:
         calculator: Gives each call a process of its own: a plugin that hangs or crashes takes only that along.
         costs: For what an organization ran today.
+        fleet: Other machines that take jobs; none where it is left out.
 
     Raises:
         ConfigurationInvalid: A price or a limit of `[backends.<name>]` makes no sense.
     """
 
     def __init__(
-        self, database: Database, calculator: Calculator, settings: Settings, clock: Clock, costs: Costs
+        self,
+        database: Database,
+        calculator: Calculator,
+        settings: Settings,
+        clock: Clock,
+        costs: Costs,
+        fleet: Fleet | None = None,
     ) -> None:
-        super().__init__(database, calculator, settings, clock)
+        super().__init__(database, calculator, settings, clock, fleet)
         self._costs = costs
         self._prices = {name: _prices(name, options) for name, options in settings.backends.items()}
         for name, options in settings.backends.items():
@@ -84,15 +92,34 @@ class Backends(Choices):
         return msgspec.structs.replace(own, **self._prices.get(name, {}))
 
     def price(self, name: str, circuits: int, shots: int) -> int:
-        """Micro-dollars for so much work on a backend."""
+        """Micro-dollars for so many circuits and shots on a backend."""
+        return self.price_of(name, Metered(circuits=circuits, shots=shots))
+
+    def price_of(self, name: str, ran: Metered, *, minimum: bool = True) -> int:
+        """
+        Micro-dollars for all that was metered on a backend.
+
+        Args:
+            minimum: Its minimum charge counts.
+        """
         prices = self.prices(name)
         return price(
-            circuits,
-            shots,
+            ran.circuits,
+            ran.shots,
             per_circuit=prices.per_circuit,
             per_shot=prices.per_shot,
-            minimum_charge=prices.minimum_charge,
+            minimum_charge=prices.minimum_charge if minimum else 0,
+            cpu_microseconds=ran.cpu_microseconds,
+            gpu_microseconds=ran.gpu_microseconds,
+            per_cpu_second=prices.per_cpu_second,
+            per_gpu_second=prices.per_gpu_second,
         )
+
+    def costs_something(self, name: str) -> bool:
+        """Whether a job on it may cost anything: by the price list, or because a provider charges for it."""
+        described = self._described.get(name)
+        remote = described is not None and described.capabilities is not None and described.capabilities.remote
+        return remote or any(msgspec.structs.astuple(self.prices(name)))
 
     async def price_list(self, caller: Caller, name: str | None = None) -> list[PriceRecord]:
         """
@@ -214,7 +241,7 @@ class Backends(Choices):
         return _Facts(depths, await self._measurements.of_all(), await self._maintenance.next_of_all())
 
     def _record(self, name: str, facts: _Facts) -> BackendRecord:
-        found, window = self._described.get(name), facts.windows.get(name)
+        found, window = self._shown(name), facts.windows.get(name)
         measured = facts.measured.get(name, Measured())
         status, reason = self._state(name, window, self._clock.now())
         return BackendRecord(

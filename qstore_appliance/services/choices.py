@@ -86,6 +86,10 @@ class Choices(Probes):
         auto, reason = await self._fastest(job, passed)
         return Choice(backend=auto, auto=auto, reason=reason)
 
+    def has_card(self, name: str) -> bool:
+        """Whether the backend computes on a graphics card, here or on another machine."""
+        return _has_gpu(self._described.get(name)) or self.fleet.elsewhere(name, gpu=True) is not None
+
     async def in_service(self, names: tuple[str, ...]) -> list[str]:
         """These names, those that are in maintenance or degraded behind the others."""
         windows, now = await self._maintenance.next_of_all(), self._clock.now()
@@ -124,7 +128,7 @@ class Choices(Probes):
         if not job.gpus:
             return names
         await self._all_settled()
-        return sorted(names, key=lambda name: not _has_gpu(self._described.get(name)))
+        return sorted(names, key=lambda name: not self.has_card(name))
 
     async def _check(self, name: str, job: _Asked) -> Description:
         organization = job.organization
@@ -132,6 +136,9 @@ class Choices(Probes):
         if name in self._names and allowed is not None and name not in allowed:
             raise Forbidden(f"Your organization does not allow the backend {name}.", details={"backend": name})
         found = await self._settled(name)
+        wants_card = job.gpus > 0 and not _has_gpu(found)
+        if not found.available or wants_card:
+            found = self.fleet.elsewhere(name, gpu=wants_card) or found
         window = job.windows.get(name)
         # That it does not answer while somebody works on it is planned: the job waits for the end of that.
         planned = window is not None and window.covers(self._clock.now())
@@ -139,7 +146,7 @@ class Choices(Probes):
             raise BackendUnavailable(f"The backend {name} is not available: {found.reason}")
         if found.kind == "hardware" and not organization.enable_hardware:
             raise Forbidden(f"Your organization has not enabled hardware, which {name} is.", details={"backend": name})
-        _check_fit(found, job.circuit, job.shots, job.noise)
+        _check_fit(found, job.circuit, job.shots, job.noise, self.fleet.memory(name))
         return found
 
     def _out_of_service(self, name: str, window: Window | None, now: datetime) -> str | None:
@@ -152,7 +159,7 @@ class Choices(Probes):
 
     def _state(self, name: str, window: Window | None, now: datetime) -> tuple[BackendStatus, str | None]:
         """Its status, and why it is not available."""
-        found = self._described.get(name)
+        found = self._shown(name)
         if window is not None and window.covers(now):
             note = "" if window.note is None else f" {window.note}"
             return BackendStatus.MAINTENANCE, f"In maintenance until {spoken(window.end)}.{note}"
@@ -225,13 +232,14 @@ def _within(sentence: str) -> str:
     return text[:1].lower() + text[1:] if text[:3] in ("It ", "The") else text
 
 
-def _check_fit(found: Description, circuit: Circuit, shots: int | None, noise: Noise | None) -> None:
+def _check_fit(found: Description, circuit: Circuit, shots: int | None, noise: Noise | None, elsewhere: int) -> None:
+    """Args: elsewhere: Bytes of memory of the largest other machine where the backend works."""
     can = found.capabilities
     if can is None:
         raise BackendUnavailable(f"The backend {found.name} is not available: {found.reason}")
     # Before the bound on qubits: where memory is the reason, it is said, with how much there would have to be.
     needed, available = can.memory_needed(circuit.n_qubits), can.memory_bytes
-    available = memory_available() if available is None else available
+    available = max(memory_available(), elsewhere) if available is None else available
     if needed > available:
         raise InsufficientMemory(
             f"{circuit.n_qubits} qubits need at least {needed:,} bytes of memory on {found.name}; "

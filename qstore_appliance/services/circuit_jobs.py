@@ -26,6 +26,7 @@ from qstore_appliance.errors import BackendCannot, Conflict, InsufficientMemory,
 from qstore_appliance.services.backends import FASTEST, Backends
 from qstore_appliance.services.circuit_runs import CircuitRuns
 from qstore_appliance.services.machine import memory_available
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.submission import settings_of
 from qstore_appliance.services.texts import refuse_unstorable
 from qstore_appliance.settings import Settings
@@ -42,9 +43,16 @@ _SEEN = tuple(CircuitJob.__struct_fields__)
 
 class CircuitJobs:
     def __init__(
-        self, database: Database, backends: Backends, runs: CircuitRuns, clock: Clock, settings: Settings
+        self,
+        database: Database,
+        backends: Backends,
+        runs: CircuitRuns,
+        clock: Clock,
+        settings: Settings,
+        pauses: Pauses | None = None,
     ) -> None:
         self._database = database
+        self._pauses = pauses
         self._backends = backends
         self._runs = runs
         self._clock = clock
@@ -59,8 +67,11 @@ class CircuitJobs:
             BackendCannot, BackendUnavailable, Forbidden: No local simulator can run it, or may.
             InsufficientMemory: With the bytes needed and available.
             RateLimited: Too many jobs of the organization wait already.
+            BudgetExceeded: The month's budget has no room for it, or one of its alerts admits no new jobs.
         """
         caller.require("jobs:submit")
+        if self._pauses is not None and not draft.dry_run:
+            await self._pauses.admit(caller.organization_id)
         circuits = await _circuits(draft)
         refuse_unstorable(name=draft.name, metadata=draft.metadata, settings=draft.settings, input=draft.input)
         backend = await self._backend(caller, max(circuits, key=lambda circuit: circuit.n_qubits))
@@ -96,6 +107,9 @@ class CircuitJobs:
             ).count()
             if waiting >= self._settings.jobs.max_queued:
                 raise RateLimited(f"{waiting} jobs of your organization wait already.", retry_after=60.0)
+            if not draft.dry_run and self._backends.costs_something(backend):
+                # What processor time costs is known only afterwards; a micro-dollar stands for it.
+                await self._runs.reservations.hold(row.id, row.organization_id, max(1, row.estimated_cost))
             await row.save(force_create=True)
         self._runs.wake()
         return row.to_domain()
@@ -157,6 +171,7 @@ class CircuitJobs:
                 mine = CircuitJobRow.filter(id=row.id, organization_id=caller.organization_id)
                 ended = row.completed_at or self._clock.now()
                 await mine.update(status=CircuitJobStatus.CANCELED, results=None, completed_at=ended)
+                await self._runs.reservations.release(row.id)
         return (await self._row(caller, id)).to_domain()
 
     async def delete(self, caller: Caller, id: str) -> str:
@@ -170,6 +185,7 @@ class CircuitJobs:
         async with self._database.transaction():
             row = await self._row(caller, id)
             await CircuitJobRow.filter(id=row.id, organization_id=caller.organization_id).delete()
+            await self._runs.reservations.release(row.id)
         return row.id
 
     async def estimate(self, caller: Caller, target: str, circuits: int, shots: int) -> int:

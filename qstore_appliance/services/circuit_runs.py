@@ -18,16 +18,18 @@ from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.circuit_jobs import CircuitJobRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.circuit_jobs import SIMULATOR, CircuitJobStatus
-from qstore_appliance.domain.costs import CostEvent
+from qstore_appliance.domain.costs import CostEvent, Metered
 from qstore_appliance.domain.ports import Calculator, Clock
 from qstore_appliance.errors import BackendCannot, DeadlineExceeded, InsufficientMemory, QStoreError, TooLarge
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.pauses import Pauses
+from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-FUNCTION = "qstore_appliance.engine.distributions:ionq_results"
+FUNCTION = "qstore_appliance.engine.distributions:metered_ionq_results"
 #: A job that takes longer is stopped.
 DEADLINE_SECONDS = 300.0
 #: Beyond the deadline, for the process to start and the answer to be saved.
@@ -52,13 +54,16 @@ class CircuitRuns:
         costs: Costs,
         clock: Clock,
         settings: Settings,
+        pauses: Pauses | None = None,
     ) -> None:
         self._database = database
+        self._pauses = pauses
         self._backends = backends
         self._calculator = calculator
         self._costs = costs
         self._clock = clock
         self._settings = settings
+        self.reservations = Reservations(costs, clock)
         self._waiting = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._current: tuple[str, int] | None = None
@@ -112,6 +117,8 @@ class CircuitRuns:
         now = self._clock.now()
         free = Q(status=CircuitJobStatus.READY) | Q(status=CircuitJobStatus.RUNNING, lease_until__lt=now)
         free &= ~Q(backend__in=list(await self._backends.held()))
+        if self._pauses is not None:
+            free &= ~Q(organization_id__in=list(await self._pauses.held()))
         organizations = await CircuitJobRow.filter(free).distinct().values_list("organization_id", flat=True)
         for organization in sorted((str(o) for o in organizations), key=lambda o: self._turns.get(o, 0)):
             wanted = CircuitJobRow.filter(free, organization_id=organization)
@@ -139,7 +146,7 @@ class CircuitRuns:
         seed = int(row.id.replace("-", ""), 16)
         began = asyncio.get_running_loop().time()
         try:
-            content: bytes = await self._calculator.call(
+            content, cpu_seconds = await self._calculator.call(
                 FUNCTION,
                 row.backend,
                 self._backends.options(row.backend),
@@ -156,7 +163,8 @@ class CircuitRuns:
             await self._end(row, status=CircuitJobStatus.FAILED, failure={"code": code, "message": message})
             return
         shots = (drawn or 0) * row.n_circuits
-        cost = self._backends.price(row.backend, row.n_circuits, shots)
+        ran = Metered(circuits=row.n_circuits, shots=shots, cpu_microseconds=round(cpu_seconds * 1e6))
+        cost = self._backends.price_of(row.backend, ran)
         event = CostEvent(
             id=ids.new("cost"),
             organization_id=row.organization_id,
@@ -164,8 +172,9 @@ class CircuitRuns:
             event_type="circuit",
             backend=row.backend,
             amount=cost,
-            circuits=row.n_circuits,
-            shots=shots,
+            circuits=ran.circuits,
+            shots=ran.shots,
+            cpu_microseconds=ran.cpu_microseconds,
             job_id=row.id,
         )
         seconds = asyncio.get_running_loop().time() - began
@@ -184,6 +193,12 @@ class CircuitRuns:
         async with self._database.transaction():
             mine = CircuitJobRow.filter(id=row.id, fence=row.fence, status=CircuitJobStatus.RUNNING)
             saved = await mine.update(**changes, lease_until=None, completed_at=self._clock.now())
-            if saved and event is not None:
-                await self._costs.record(event)
+            if not saved:
+                return
+            if event is not None:
+                # A job that costs nothing has no reservation, and is metered all the same.
+                ran = Metered(circuits=event.circuits, shots=event.shots, cpu_microseconds=event.cpu_microseconds)
+                await self.reservations.charge(event, ran, event.amount)
+            await self.reservations.release(row.id)
+            if event is not None:
                 await self._backends.ran(row.backend, row.n_circuits, seconds)

@@ -1,7 +1,7 @@
 """
 How a run ends: completed with its model, failed, cancelled, or given back to be tried again.
 
-Each end is one transaction, conditional on the lease's fence, with its charge in the ledger.
+Each end is one transaction, conditional on the lease's fence, with its last charge in the ledger.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.database.tables.models import ModelRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.configs import subject
-from qstore_appliance.domain.costs import CostEvent
 from qstore_appliance.domain.events import Event
-from qstore_appliance.domain.jobs import LIVE, Lease, Progress, Resources, Status
+from qstore_appliance.domain.jobs import LIVE, Lease, Progress, Resources, Status, sources
 from qstore_appliance.domain.models import ModelStatus
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
 from qstore_appliance.engine.plan import Trained
 from qstore_appliance.errors import QStoreError
-from qstore_appliance.services import remote_jobs
+from qstore_appliance.services import replays
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.bills import Bills, used
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.journal import Entry, Journal, Line
+from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -70,14 +71,16 @@ class Endings:
         self._database = database
         self._blobs = blobs
         self._backends = backends
-        self._costs = costs
+        self.reservations = Reservations(costs, clock)
+        self._bills = Bills(backends, self.reservations)
         self._clock = clock
         self._settings = settings
         self._journal = Journal(events, clock)
 
     async def complete(self, lease: Lease, trained: Trained, inputs: Mapping[str, Any] | None = None) -> str | None:
         """
-        The model is trained: save it, charge, and end the job, all in one transaction.
+        The model is trained: save it, charge, and end the job, all in one transaction. The last checkpoint is kept, for
+        whoever wants to go on from there.
 
         Args:
             inputs: `n_features`, `feature_names`, `classes` of the model, for forms and clients.
@@ -87,10 +90,12 @@ class Endings:
         Raises:
             LeaseLost: The job is another worker's by now.
         """
-        digest = None if trained.artifact is None else await self._blobs.put(trained.artifact)
+        repeated = await JobRow.exists(id=lease.job_id, replay_of__isnull=False)
+        # A replay says whether it is the same; a second model that is would only stand in the way.
+        digest = None if trained.artifact is None or repeated else await self._blobs.put(trained.artifact)
         for attempt in range(5):
             try:
-                events, model_id, checkpoint = await self._completed(lease, trained, dict(inputs or {}), digest)
+                events, model_id = await self._completed(lease, trained, dict(inputs or {}), digest)
             except IntegrityError:
                 # On Postgres another job of the organization may take the same version at the same time.
                 if attempt == 4:
@@ -98,8 +103,6 @@ class Endings:
             else:
                 break
         await self._journal.publish(events)
-        if checkpoint is not None:
-            await self._free(checkpoint)
         return model_id
 
     async def fail(self, lease: Lease, error: QStoreError) -> None:
@@ -124,6 +127,46 @@ class Endings:
                 raise LeaseLost
             events = await self._end(row, Status.CANCELLED, None, [Line("Cancelled.")])
         await self._journal.publish(events)
+
+    async def pause(self, lease: Lease, reason: str) -> None:
+        """
+        Stop at the last checkpoint until somebody resumes the job. Its lease ends; what is reserved for it stays so.
+
+        Raises:
+            LeaseLost: The job is another worker's by now, or it has ended.
+        """
+        async with self._database.transaction():
+            row = await self._mine(lease)
+            if row.cancel_requested:
+                events = await self._end(row, Status.CANCELLED, None, [Line("Cancelled.")])
+            else:
+                events = await self._paused(row, reason)
+        await self._journal.publish(events)
+
+    async def pause_waiting(self, lease: Lease, reason: str) -> None:
+        """
+        Pause a job that nobody runs: it waits, or its worker is gone.
+
+        Raises:
+            LeaseLost: Somebody took it just now, or it has ended.
+        """
+        async with self._database.transaction():
+            row = await JobRow.get_or_none(id=lease.job_id, fence=lease.fence)
+            if row is None or row.status not in sources(Status.PAUSED) or not is_idle(row, self._clock.now()):
+                raise LeaseLost
+            events = await self._paused(row, reason)
+        await self._journal.publish(events)
+
+    async def stopped(self, lease: Lease) -> None:
+        """The worker has stopped because it was asked to: by whom, the row says."""
+        row = await self._mine(lease)
+        if row.cancel_requested:
+            await self.cancelled(lease)
+        elif row.pause_reason is not None:
+            await self.pause(lease, row.pause_reason)
+        else:
+            # It was to be paused and was resumed before it had stopped.
+            await self.release(lease, f"It goes on after epoch {row.checkpoint_epoch}.")
 
     async def release(self, lease: Lease, message: str = "The server stops; the job goes on when it is back.") -> None:
         """Give the job back at its last checkpoint, through no fault of its own."""
@@ -165,25 +208,27 @@ class Endings:
 
     async def _completed(
         self, lease: Lease, trained: Trained, inputs: dict[str, Any], digest: str | None
-    ) -> tuple[list[Event], str | None, str | None]:
+    ) -> tuple[list[Event], str | None]:
         async with self._database.transaction():
             row = await self._mine(lease)
-            resources = msgspec.convert(row.resources, Resources)
-            resources = msgspec.structs.replace(
-                resources,
-                backend_used=row.backend,
-                circuits_executed=resources.circuits_executed + trained.circuits,
-                total_shots=resources.total_shots + trained.shots,
+            resources = used(
+                msgspec.convert(row.resources, Resources),
+                row.backend,
+                trained.circuits,
+                trained.shots,
+                trained.cpu_seconds,
+                trained.gpu_seconds,
             )
             model_id = None if digest is None else ids.new("model")
-            metrics = {key: trained.metrics[key] for key in SHOWN if key in trained.metrics}
+            metrics = {**row.metrics, **{key: trained.metrics[key] for key in SHOWN if key in trained.metrics}}
+            differs = await replays.compare(row, metrics, last=True)
             progress = msgspec.structs.replace(msgspec.convert(row.progress, Progress), eta_seconds=0.0)
             if not progress.current_epoch:  # a task without epochs is done in one go
                 progress = msgspec.structs.replace(progress, current_epoch=progress.total_epochs)
             row.resources = msgspec.to_builtins(resources)
             await self._write(
                 lease,
-                metrics={**row.metrics, **metrics},
+                metrics=metrics,
                 receipt={**row.receipt, **trained.receipt},
                 model_id=model_id,
                 progress=msgspec.to_builtins(progress),
@@ -192,11 +237,13 @@ class Endings:
             if model_id is not None:
                 await self._save_model(row, trained, inputs, model_id, str(digest))
             row.model_id = model_id
-            events = await self._end(row, Status.COMPLETED, None, [Line(_said(model_id, trained.metrics))])
-            await JobRow.filter(id=row.id).update(checkpoint=None)
+            said = _said(model_id, trained.metrics)
+            if row.replay_of is not None:
+                said = f"Completed: {'' if metrics['replay']['bit_equal'] else 'not '}bit-equal to {row.replay_of}."
+            lines: list[Entry] = [] if differs is None else [Line(differs, "WARNING")]
+            events = await self._end(row, Status.COMPLETED, None, [*lines, Line(said)])
             await self._backends.ran(row.backend, trained.circuits)
-            checkpoint: str | None = row.checkpoint
-        return events, model_id, checkpoint
+        return events, model_id
 
     async def _save_model(
         self, row: JobRow, trained: Trained, inputs: dict[str, Any], model_id: str, digest: str
@@ -222,6 +269,24 @@ class Endings:
             updated_at=now,
         )
 
+    async def _paused(self, row: JobRow, reason: str) -> list[Event]:
+        """Inside the caller's transaction."""
+        now = self._clock.now()
+        paused = await JobRow.filter(id=row.id, fence=row.fence, status=row.status).update(
+            status=Status.PAUSED,
+            reason=reason,
+            error_code=None,
+            pause_reason=None,
+            lease_owner=None,
+            lease_until=None,
+            updated_at=now,
+        )
+        if not paused:
+            raise LeaseLost
+        written = await JobRow.get(id=row.id)
+        line = Line(f"Paused after epoch {row.checkpoint_epoch}. {reason}")
+        return await self._journal.record(row.organization_id, row.id, [line, self._journal.progress(written)])
+
     async def _ended(self, lease: Lease, status: Status, code: str | None, reason: str | None, line: Line) -> None:
         async with self._database.transaction():
             row = await self._mine(lease)
@@ -231,15 +296,16 @@ class Endings:
     async def _end(
         self, row: JobRow, status: Status, code: str | None, lines: list[Entry], reason: str | None = None
     ) -> list[Event]:
-        """The last write to a job, with its charge; inside the caller's transaction."""
+        """The last write to a job, with its last charge and the rest of its reservation; in the caller's transaction."""
         resources = msgspec.convert(row.resources, Resources)
-        cost = await self._cost(row, resources)
+        cost = (await self._bills.of(row, resources)).amount
         now = self._clock.now()
         ended = await JobRow.filter(id=row.id, fence=row.fence, status=row.status).update(
             status=status,
             reason=reason,
             error_code=code,
             cost=cost,
+            pause_reason=None,
             lease_owner=None,
             lease_until=None,
             completed_at=now,
@@ -247,33 +313,10 @@ class Endings:
         )
         if not ended:
             raise LeaseLost
-        if resources.circuits_executed or cost:
-            await self._costs.record(
-                CostEvent(
-                    id=ids.new("cost"),
-                    organization_id=row.organization_id,
-                    user_id=row.user_id,
-                    event_type="training",
-                    backend=row.backend,
-                    amount=cost,
-                    circuits=resources.circuits_executed,
-                    shots=resources.total_shots,
-                    job_id=row.id,
-                    model_id=row.model_id,
-                )
-            )
+        await self._bills.charge(row, resources, cost)
+        await self.reservations.release(row.id)
         written = await JobRow.get(id=row.id)
         return await self._journal.record(row.organization_id, row.id, [*lines, self._journal.progress(written)])
-
-    async def _cost(self, row: JobRow, resources: Resources) -> int:
-        """
-        Micro-dollars so far, epochs that were broken off included: what the provider says it charged, and the price list
-        for what it does not say, or where there is none.
-        """
-        found = await remote_jobs.charges(row.id)
-        if found is None:
-            return self._backends.price(row.backend, resources.circuits_executed, resources.total_shots)
-        return found.amount + self._backends.price(row.backend, found.circuits, found.shots)
 
     async def _requeue(self, lease: Lease, message: str, *, deaths: int, code: str | None) -> None:
         async with self._database.transaction():

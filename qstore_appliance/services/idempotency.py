@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tortoise.exceptions import IntegrityError
+from tortoise.expressions import Q
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.idempotency import IdempotencyRow
@@ -20,6 +21,8 @@ KEPT = timedelta(hours=24)
 #: A request that has not answered for so long died with its server.
 IN_FLIGHT = timedelta(minutes=15)
 SWEEP_EVERY = timedelta(minutes=10)
+#: In place of an answer's status: what was asked for is done, and its answer is not kept yet.
+DONE = 0
 _KEY = re.compile(r"[!-~]{1,128}")
 
 
@@ -72,6 +75,15 @@ class Idempotency:
             return _answer_of(row, body_hash)
         raise Conflict("Another request with this Idempotency-Key is in flight.", retry_after=1)
 
+    def mark(self, bucket: str, method: str, path: str, key: str) -> None:
+        """
+        Have the next transaction of this task, which does what was asked for, say so under the key as well.
+
+        A server that is killed before the answer is kept leaves that behind: nobody does it a second time.
+        """
+        id = _id(bucket, method, path, key)
+        self._database.with_next_commit(lambda: IdempotencyRow.filter(id=id, status=None).update(status=DONE))
+
     async def finish(
         self, bucket: str, method: str, path: str, key: str, *, status: int, content_type: str, body: bytes
     ) -> None:
@@ -84,7 +96,8 @@ class Idempotency:
     async def forget(self, bucket: str, method: str, path: str, key: str) -> None:
         """Give the key back: the request failed in a way that a repetition may cure."""
         async with self._database.transaction():
-            await IdempotencyRow.filter(id=_id(bucket, method, path, key), status=None).delete()
+            mine = IdempotencyRow.filter(id=_id(bucket, method, path, key))
+            await mine.filter(Q(status=None) | Q(status=DONE)).delete()
 
     async def _remove(self, id: str, created_at: datetime) -> None:
         async with self._database.transaction():
@@ -107,6 +120,13 @@ def _id(bucket: str, method: str, path: str, key: str) -> str:
 def _answer_of(row: IdempotencyRow, body_hash: str) -> StoredAnswer:
     if row.body_hash != body_hash:
         raise Conflict("This Idempotency-Key was used with another body.")
+    if row.status == DONE:
+        raise Conflict(
+            "What was asked for under this Idempotency-Key is done. Its answer is on its way, or was lost with the server: "
+            "look for what was made.",
+            details={"done": True},
+            retry_after=1,
+        )
     if row.status is None:
         raise Conflict("Another request with this Idempotency-Key is in flight.", retry_after=1)
     return StoredAnswer(row.status, row.content_type or "application/json", bytes(row.answer or b""))

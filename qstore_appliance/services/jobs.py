@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.jobs import JobEventRow, JobLogRow, JobRow
-from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
-from qstore_appliance.domain.costs import micros
 from qstore_appliance.domain.events import JOB_CHANNELS, JOB_PROGRESS, Event, JobMetrics, JobProgress
 from qstore_appliance.domain.jobs import (
     TERMINAL,
+    ContinueDraft,
     Job,
     JobDraft,
     JobSummary,
     Lease,
     LogLine,
     Priority,
-    Progress,
     Status,
     Submitted,
 )
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.ports import Clock, EventBus, Queue
-from qstore_appliance.errors import Conflict, Forbidden, NotFound, RateLimited, ValidationFailed
+from qstore_appliance.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.datasets import Datasets
-from qstore_appliance.services.endings import LeaseLost
+from qstore_appliance.services.endings import LeaseLost, is_idle
+from qstore_appliance.services.intake import Intake
 from qstore_appliance.services.journal import LEVELS, Entry, Journal, Line
+from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sorting import order_of
@@ -45,6 +44,8 @@ SORTS = ("created_at", "updated_at", "status", "priority")
 MAX_LINES = 10_000
 #: A child has two seconds to stop; then the answer says what is true by then.
 CANCEL_SECONDS = 4.0
+#: The reason of a job that a person paused.
+PAUSED = "Paused; resume it to go on."
 #: Every job begins with a log line and its first event; an older event than any that is kept can only be a forgotten one.
 FIRST_EVENT = 2
 #: A follower looks again after so long without an event.
@@ -53,7 +54,7 @@ LOOK_SECONDS = 2.0
 REST_SECONDS = 0.2
 PAGE_LINES = 500
 _ROW = ("id", "status", "priority", "circuit_id", "backend", "config", "progress", "metrics", "model_id", "reason",
-        "created_at", "started_at", "completed_at")  # fmt: skip
+        "created_at", "queued_at", "started_at", "completed_at", "organization_id", "expected_bytes", "needs_gpu")  # fmt: skip
 
 
 #: A line's columns, read as tuples: a row object for each would cost more than reading it.
@@ -72,6 +73,7 @@ class Jobs:
         clock: Clock,
         settings: Settings,
         remote_costs: RemoteCosts | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -82,6 +84,7 @@ class Jobs:
         self._settings = settings
         self._submission = Submission(backends, datasets, remote_costs)
         self._journal = Journal(events, clock)
+        self.intake = Intake(database, queue, runs, self._submission, self._journal, clock, settings, pauses)
 
     # Submitting --------------------------------------------------------------------------------------------------
 
@@ -89,62 +92,33 @@ class Jobs:
         """
         Accept a job: checked, saved, announced.
 
-        Raises: what `Submission.check` raises; RateLimited: too many jobs of the organization wait already.
+        Raises: what `Submission.check` raises; RateLimited: too many jobs of the organization wait already;
+            BudgetExceeded: the month's budget has no room for it.
         """
         caller.require("jobs:submit")
-        accepted = await self._submission.check(caller, draft)
-        row = JobRow(
-            id=ids.new("job"),
-            organization_id=caller.organization_id,
-            user_id=caller.user_id,
-            circuit_id=draft.circuit_id,
-            circuit=accepted.circuit,
-            status=Status.QUEUED.value,
-            priority=draft.priority.value,
-            config=accepted.config,
-            backend=accepted.backend,
-            progress=msgspec.to_builtins(Progress(total_epochs=draft.config.epochs)),
-            receipt={
-                "estimate": msgspec.to_builtins(accepted.estimate),
-                "backend": accepted.backend,
-                "auto_backend": accepted.auto_backend,
-                "backend_reason": accepted.backend_reason,
-            },
-            estimated_cost=int(accepted.cost.expected),
-            budget_limit=None if draft.budget_limit is None else micros(draft.budget_limit),
-            project=draft.project,
-            tags=list(draft.tags),
-            created_at=self._clock.now(),
-            updated_at=self._clock.now(),
-        )
-        busy, slots = await JobRow.filter(status=Status.RUNNING).count(), self._settings.jobs.slots
-        if slots and busy >= slots:
-            row.reason = f"Waits for a free slot: {busy} of {slots} busy."
-        async with self._database.transaction():
-            waiting = await JobRow.filter(organization_id=caller.organization_id, status=Status.QUEUED).count()
-            if waiting >= self._settings.jobs.max_queued:
-                raise RateLimited(f"{waiting} jobs of your organization wait already.", retry_after=60.0)
-            await self._submission.confirm(caller, draft)
-            await row.save(force_create=True)
-            entries: list[Entry] = [
-                Line(f"Queued for {row.backend} with seed {accepted.config['seed']}."),
-                self._journal.progress(row),
-            ]
-            events = await self._journal.record(row.organization_id, row.id, entries)
-            ahead = await self._ahead(row)
-        await self._queue.wake(row.id, draft.priority.rank)
-        await self._journal.publish(events)
-        starts = [moment for moment in (await self._start_of(ahead), accepted.not_before) if moment is not None]
-        return Submitted(
-            job_id=row.id,
-            status=Status.QUEUED,
-            estimated_start=max(starts, default=None),
-            estimated_cost=row.estimated_cost,
-            queue_position=len(ahead) + 1,
-            backend=row.backend,
-            auto_backend=accepted.auto_backend,
-            backend_reason=accepted.backend_reason,
-        )
+        return await self.intake.submit(caller, draft)
+
+    async def go_on(self, caller: Caller, id: str, draft: ContinueDraft) -> Submitted:
+        """
+        A new job that goes on from an ended one, for so many further epochs: see `Intake.go_on`.
+
+        Raises:
+            NotFound: No such job in the caller's organization.
+            Conflict: It has not ended, or its checkpoint was not kept.
+        """
+        caller.require("jobs:submit")
+        return await self.intake.go_on(caller, await self._row(caller, id), draft)
+
+    async def replay(self, caller: Caller, id: str) -> Submitted:
+        """
+        A new job that runs an ended one again and compares: see `Intake.replay`.
+
+        Raises:
+            NotFound: No such job in the caller's organization.
+            Conflict: It has not ended, or nothing of it can be compared.
+        """
+        caller.require("jobs:submit")
+        return await self.intake.replay(caller, await self._row(caller, id))
 
     async def estimate(self, caller: Caller, draft: JobDraft) -> dict[str, Any]:
         """
@@ -171,7 +145,9 @@ class Jobs:
             NotFound: No such job in the caller's organization.
         """
         caller.require("jobs:read")
-        return (await self._row(caller, id)).to_domain()
+        row = await self._row(caller, id)
+        reasons = await self._runs.lines.reasons([row])
+        return msgspec.structs.replace(row.to_domain(), reason=reasons[id])
 
     async def listed(self, caller: Caller, page: Page, statuses: Sequence[Status] = ()) -> Listed[JobSummary]:
         caller.require("jobs:read")
@@ -179,8 +155,12 @@ class Jobs:
         if statuses:
             found = found.filter(status__in=[Status(status).value for status in statuses])
         rows = await found.order_by(*order_of(page.sort, SORTS)).offset(page.offset).limit(page.limit).only(*_ROW)
+        reasons = await self._runs.lines.reasons(rows)
         return Listed(
-            items=[row.to_summary() for row in rows], total=await found.count(), limit=page.limit, offset=page.offset
+            items=[msgspec.structs.replace(row.to_summary(), reason=reasons[row.id]) for row in rows],
+            total=await found.count(),
+            limit=page.limit,
+            offset=page.offset,
         )
 
     async def logs(self, caller: Caller, id: str, lines: int = 100, level: str | None = None) -> list[LogLine]:
@@ -245,7 +225,7 @@ class Jobs:
             for found in rows
         ]
 
-    # Cancelling --------------------------------------------------------------------------------------------------
+    # Stopping ----------------------------------------------------------------------------------------------------
 
     async def cancel(self, caller: Caller, id: str) -> Job:
         """
@@ -258,35 +238,107 @@ class Jobs:
             Forbidden: Somebody else's, and the caller may only cancel their own.
             Conflict: It has completed or failed.
         """
+        row = await self._own(caller, id, "cancel")
+        return await self._stop(caller, row, Status.CANCELLED, self._runs.cancel_waiting, {"cancel_requested": True})
+
+    async def pause(self, caller: Caller, id: str) -> Job:
+        """
+        Stop a job at its last checkpoint, until it is resumed. Pausing twice is pausing once.
+
+        Returns: the job as it is after at most four seconds: paused, unless its worker machine is slower.
+
+        Raises:
+            NotFound: No such job in the caller's organization.
+            Forbidden: Somebody else's, and the caller may only pause their own.
+            Conflict: It has ended.
+        """
+        row = await self._own(caller, id, "pause")
+
+        async def pause_waiting(lease: Lease) -> None:
+            await self._runs.pause_waiting(lease, PAUSED)
+
+        return await self._stop(caller, row, Status.PAUSED, pause_waiting, {"pause_reason": PAUSED})
+
+    async def resume(self, caller: Caller, id: str) -> Job:
+        """
+        Put a paused job into the line again, at its end. Resuming twice is resuming once.
+
+        Raises:
+            NotFound: No such job in the caller's organization.
+            Forbidden: Somebody else's, and the caller may only resume their own.
+            Conflict: It has ended.
+            RateLimited: Too many jobs of the organization wait already.
+        """
+        row = await self._own(caller, id, "resume")
+        if Status(row.status) in TERMINAL:
+            raise _ended(row)
+        if row.status == Status.PAUSED:
+            await self._resume(row)
+        elif row.pause_reason is not None:
+            # Its worker has not stopped yet; when it does, the job goes back into the line.
+            await JobRow.filter(id=id, status__in=[Status.RUNNING, Status.QUEUED]).update(pause_reason=None)
+            if (row := await self._row(caller, id)).status == Status.PAUSED:
+                await self._resume(row)
+        return await self.get(caller, id)
+
+    # Inside ------------------------------------------------------------------------------------------------------
+
+    async def _own(self, caller: Caller, id: str, verb: str) -> JobRow:
         caller.require("jobs:cancel")
         row = await self._row(caller, id)
         if row.user_id != caller.user_id and not caller.may("jobs:*"):
-            raise Forbidden("This job is somebody else's; only an admin may cancel it.")
+            raise Forbidden(f"This job is somebody else's; only an admin may {verb} it.")
+        return row
+
+    async def _stop(
+        self,
+        caller: Caller,
+        row: JobRow,
+        wanted: Status,
+        stop_waiting: Callable[[Lease], Awaitable[None]],
+        wish: Mapping[str, Any],
+    ) -> Job:
+        """
+        Bring a job into the state that is wanted: through its worker, or directly where nobody runs it.
+
+        Args:
+            wish: What its worker finds in the row.
+        """
         deadline = asyncio.get_running_loop().time() + CANCEL_SECONDS
         asked = False
         while True:
-            status = Status(row.status)
-            if status == Status.CANCELLED:
+            if row.status == wanted:
                 return row.to_domain()
-            if status in TERMINAL:
-                raise Conflict(f"The job has {status} already.", details={"status": status.value})
-            if status != Status.RUNNING or row.lease_until is None or row.lease_until < self._clock.now():
+            if Status(row.status) in TERMINAL:
+                raise _ended(row)
+            if is_idle(row, self._clock.now()):
                 with contextlib.suppress(LeaseLost):
-                    await self._runs.cancel_waiting(
-                        Lease(job_id=row.id, organization_id=row.organization_id, fence=row.fence)
-                    )
+                    await stop_waiting(Lease(job_id=row.id, organization_id=row.organization_id, fence=row.fence))
             elif not asked:
-                mine = JobRow.filter(id=id, status=Status.RUNNING, fence=row.fence)
-                asked = await mine.update(cancel_requested=True, updated_at=self._clock.now()) == 1
+                mine = JobRow.filter(id=row.id, status=Status.RUNNING, fence=row.fence)
+                asked = await mine.update(**wish, updated_at=self._clock.now()) == 1
             if asked:
-                self._queue.stop(id)
-            row = await self._row(caller, id)
-            if Status(row.status) == Status.RUNNING and asyncio.get_running_loop().time() > deadline:
+                self._queue.stop(row.id)
+            row = await self._row(caller, row.id)
+            if row.status == Status.RUNNING and asyncio.get_running_loop().time() > deadline:
                 return row.to_domain()
-            if Status(row.status) not in TERMINAL:
+            if row.status != wanted and Status(row.status) not in TERMINAL:
                 await asyncio.sleep(0.03)
 
-    # Inside ------------------------------------------------------------------------------------------------------
+    async def _resume(self, row: JobRow) -> None:
+        async with self._database.transaction():
+            await self.intake.check_room(row.organization_id)
+            now = self._clock.now()
+            resumed = await JobRow.filter(id=row.id, status=Status.PAUSED, fence=row.fence).update(
+                status=Status.QUEUED, reason=None, queued_at=now, updated_at=now
+            )
+            if not resumed:
+                return
+            written = await JobRow.get(id=row.id)
+            entries: list[Entry] = [Line("Resumed."), self._journal.progress(written)]
+            events = await self._journal.record(row.organization_id, row.id, entries)
+        await self._queue.wake(row.id, Priority(row.priority).rank)
+        await self._journal.publish(events)
 
     async def _row(self, caller: Caller, id: str) -> JobRow:
         row = await JobRow.get_or_none(id=id, organization_id=caller.organization_id)
@@ -317,26 +369,13 @@ class Jobs:
                 return
             after = page[-1].seq
 
-    async def _ahead(self, row: JobRow) -> list[JobRow]:
-        """Jobs of the whole installation that wait and will be taken before this one."""
-        rank = Priority(row.priority).rank
-        waiting = (
-            await JobRow.filter(status=Status.QUEUED).exclude(id=row.id).only("id", "priority", "created_at", "receipt")
-        )
-        return [other for other in waiting if Priority(other.priority).rank >= rank]
 
-    async def _start_of(self, ahead: Sequence[JobRow]) -> datetime | None:
-        """When a slot will be free, by the estimates of what is before; None where one is free or nobody can say."""
-        running = await JobRow.filter(status=Status.RUNNING).only("id", "progress", "receipt")
-        slots = self._settings.jobs.slots
-        if not slots or len(running) + len(ahead) < slots:
-            return None
-        seconds = 0.0
-        for job in running:
-            eta = msgspec.convert(job.progress, Progress).eta_seconds
-            seconds += eta if eta is not None else _expected_seconds(job)
-        seconds += sum(_expected_seconds(job) for job in ahead)
-        return self._clock.now() + timedelta(seconds=seconds / slots)
+def _ended(row: JobRow) -> Conflict:
+    status = Status(row.status)
+    return Conflict(
+        f"The job has {'been ' if status == Status.CANCELLED else ''}{status} already.",
+        details={"status": status.value},
+    )
 
 
 def _levels(level: str | None) -> list[str]:
@@ -344,7 +383,3 @@ def _levels(level: str | None) -> list[str]:
     if name not in LEVELS:
         raise ValidationFailed.field("level", f"must be one of {', '.join(LEVELS)}")
     return list(LEVELS[LEVELS.index(name) :])
-
-
-def _expected_seconds(job: JobRow) -> float:
-    return float(job.receipt.get("estimate", {}).get("seconds", {}).get("expected", 0.0))

@@ -1,4 +1,4 @@
-"""What this machine has: memory that is free, cores that are ours."""
+"""What this machine has: memory, cores, graphics cards."""
 
 from __future__ import annotations
 
@@ -21,6 +21,33 @@ def memory_available() -> int:
         if limit is not None and present is not None:
             found = min(found, max(0, limit - present))
     return max(SPARE_BYTES, found - SPARE_BYTES)
+
+
+def memory_capacity() -> int:
+    """Bytes that the jobs of this machine may use together: all that it has, less where a control group allows less."""
+    found = _meminfo("MemTotal") or 2 * 2**30
+    for allowed in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        limit = _number(allowed)
+        if limit is not None:
+            found = min(found, limit)
+    return max(SPARE_BYTES, found - SPARE_BYTES)
+
+
+def memory_of(pid: int) -> int:
+    """Bytes that a process holds in memory now; 0 where it is gone or the system does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def graphics_cards() -> int:
+    """NVIDIA cards that the system's driver shows; 0 where there is none."""
+    try:
+        return len(os.listdir("/proc/driver/nvidia/gpus"))
+    except OSError:
+        return 0
 
 
 def cores() -> int:

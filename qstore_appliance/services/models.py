@@ -21,6 +21,7 @@ from qstore_appliance.errors import ArtifactCorrupt, Conflict, Gone, NotFound, Q
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.predictions import Predictions
+from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.services.sorting import order_of
 from qstore_appliance.services.submission import settings_of
 from qstore_appliance.settings import Settings
@@ -51,7 +52,7 @@ class Models:
         self._backends = backends
         self._clock = clock
         self._settings = settings
-        self._predictions = Predictions(database, replicas, backends, costs, settings)
+        self._predictions = Predictions(database, replicas, backends, Reservations(costs, clock), settings)
         self._opening: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 import structlog
 
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.database.tables.models import DeploymentRow, ModelRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
-from qstore_appliance.domain.costs import CostEvent
+from qstore_appliance.domain.costs import CostEvent, Metered
 from qstore_appliance.domain.models import Answer, PredictDraft, Prediction
 from qstore_appliance.domain.ports import Replicas
 from qstore_appliance.errors import QStoreError, ValidationFailed
 from qstore_appliance.services.backends import Backends
-from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 #: Free predictions are metered together, one row for so many seconds; those that cost, or count against a limit by the
 #: hour, are saved before they are answered.
 METER_SECONDS = 5.0
+#: Beyond its deadline a prediction is over within so long, and what was reserved for it is nobody's any more.
+GRACE_SECONDS = 60.0
 
 
 class _Meter(NamedTuple):
@@ -36,14 +39,19 @@ class _Meter(NamedTuple):
 
 class Predictions:
     def __init__(
-        self, database: Database, replicas: Replicas, backends: Backends, costs: Costs, settings: Settings
+        self,
+        database: Database,
+        replicas: Replicas,
+        backends: Backends,
+        reservations: Reservations,
+        settings: Settings,
     ) -> None:
         self._database = database
         self._replicas = replicas
         self._backends = backends
-        self._costs = costs
+        self._reservations = reservations
         self._settings = settings
-        self._metered: dict[_Meter, tuple[int, int, float]] = {}
+        self._metered: dict[_Meter, tuple[Metered, float]] = {}
         self._saving: asyncio.Task[None] | None = None
 
     async def answer(
@@ -53,30 +61,43 @@ class Predictions:
         Raises:
             ValidationFailed: Naming `inputs[i]`, or too many of them.
             RateLimited: The circuits of the hour of its backend are used up.
+            BudgetExceeded: The month's budget has no room for it.
             BackendCannot, BackendUnavailable, NoCapacity, DeadlineExceeded: It cannot be answered now.
         """
         self._check(draft, int(model.inputs.get("n_features") or 0))
-        options = draft.options
-        await self._backends.require_circuits(options.backend or deployment.backend)
+        options, chosen = draft.options, draft.options.backend or deployment.backend
+        await self._backends.require_circuits(chosen)
+        held = await self._hold(caller, model, chosen, len(draft.inputs), options.shots)
         began = asyncio.get_running_loop().time()
-        found = await self._replicas.predict(
-            deployment.id,
-            draft.inputs,
-            shots=options.shots,
-            backend=options.backend or deployment.backend,
-            seed=options.seed,
-        )
+        try:
+            found = await self._replicas.predict(
+                deployment.id, draft.inputs, shots=options.shots, backend=chosen, seed=options.seed
+            )
+        except BaseException:
+            if held is not None:
+                async with self._database.transaction():
+                    await self._reservations.release(held)
+            raise
         milliseconds = (asyncio.get_running_loop().time() - began) * 1e3
         backend = str(found["backend"] or deployment.backend)
-        circuits, shots = int(found["circuits"]), int(found["shots"])
-        cost = self._backends.price(backend, circuits, shots)
+        ran = Metered(
+            circuits=int(found["circuits"]),
+            shots=int(found["shots"]),
+            cpu_microseconds=round(found["cpu_seconds"] * 1e6),
+            gpu_microseconds=round(found["gpu_seconds"] * 1e6),
+        )
+        cost = self._backends.price_of(backend, ran)
         meter = _Meter(caller.organization_id, caller.user_id, model.id, backend)
-        if cost or self._backends.limits(backend).rate_limit_per_hour is not None:
+        if cost or held is not None or self._backends.limits(backend).rate_limit_per_hour is not None:
             async with self._database.transaction():
-                await self._charge(meter, circuits, shots, cost)
-                await self._backends.ran(backend, circuits, float(found["duration_ms"]) / 1e3)
+                event = _event(meter, ran, cost)
+                if held is None:
+                    await self._reservations.costs.record(event)
+                else:
+                    await self._reservations.settle(held, event)
+                await self._backends.ran(backend, ran.circuits, float(found["duration_ms"]) / 1e3)
         else:
-            self._count(meter, circuits, shots, float(found["duration_ms"]) / 1e3)
+            self._count(meter, ran, float(found["duration_ms"]) / 1e3)
         return Prediction(
             predictions=_answers(found),
             inference_time_ms=round(milliseconds, 3),
@@ -90,6 +111,27 @@ class Predictions:
             await asyncio.gather(self._saving, return_exceptions=True)
         await self._save()
 
+    async def _hold(
+        self, caller: Caller, model: ModelRow, backend: str, n_inputs: int, shots: int | None
+    ) -> str | None:
+        """
+        Reserve what it will cost, a circuit for each input. What processor time costs is known only afterwards: a
+        micro-dollar stands for it, so that nothing begins where nothing is left.
+
+        Returns: the reservation, None where nothing is to be expected.
+        """
+        if shots is None and self._backends.prices(backend).per_shot:
+            job = await JobRow.get_or_none(id=model.training_job_id)
+            shots = (job.config.get("shots") if job is not None else None) or 0
+        amount = self._backends.price(backend, n_inputs, n_inputs * (shots or 0))
+        if not amount and not self._backends.costs_something(backend):
+            return None
+        id = ids.new("cost")
+        async with self._database.transaction():
+            seconds = self._settings.predictions.deadline_seconds + GRACE_SECONDS
+            await self._reservations.hold(id, caller.organization_id, max(1, amount), seconds=seconds)
+        return id
+
     def _check(self, draft: PredictDraft, n_features: int) -> None:
         most = self._settings.predictions.max_inputs
         if len(draft.inputs) > most:
@@ -102,9 +144,9 @@ class Predictions:
         if wrong:
             raise ValidationFailed.of(wrong[:20])
 
-    def _count(self, meter: _Meter, circuits: int, shots: int, seconds: float) -> None:
-        before = self._metered.get(meter, (0, 0, 0.0))
-        self._metered[meter] = (before[0] + circuits, before[1] + shots, before[2] + seconds)
+    def _count(self, meter: _Meter, ran: Metered, seconds: float) -> None:
+        before = self._metered.get(meter, (Metered(), 0.0))
+        self._metered[meter] = (before[0] + ran, before[1] + seconds)
         if self._saving is None or self._saving.done():
             self._saving = asyncio.create_task(self._save_later(), name="predictions.meter")
 
@@ -118,30 +160,31 @@ class Predictions:
             return
         try:
             async with self._database.transaction():
-                for meter, (circuits, shots, _) in metered.items():
-                    await self._charge(meter, circuits, shots, 0)
+                for meter, (ran, _) in metered.items():
+                    await self._reservations.costs.record(_event(meter, ran, 0))
                 # In one order: on Postgres two servers that count the same two backends would else wait for each other.
-                for meter, (circuits, _, seconds) in sorted(metered.items(), key=lambda item: item[0].backend):
-                    await self._backends.ran(meter.backend, circuits, seconds)
+                for meter, (ran, seconds) in sorted(metered.items(), key=lambda item: item[0].backend):
+                    await self._backends.ran(meter.backend, ran.circuits, seconds)
         except QStoreError as error:
             log.warning("predictions.not_metered", error=error.message)
-            for meter, (circuits, shots, seconds) in metered.items():
-                self._count(meter, circuits, shots, seconds)
+            for meter, (ran, seconds) in metered.items():
+                self._count(meter, ran, seconds)
 
-    async def _charge(self, meter: _Meter, circuits: int, shots: int, amount: int) -> None:
-        await self._costs.record(
-            CostEvent(
-                id=ids.new("cost"),
-                organization_id=meter.organization_id,
-                user_id=meter.user_id,
-                event_type="prediction",
-                backend=meter.backend,
-                amount=amount,
-                circuits=circuits,
-                shots=shots,
-                model_id=meter.model_id,
-            )
-        )
+
+def _event(meter: _Meter, ran: Metered, amount: int) -> CostEvent:
+    return CostEvent(
+        id=ids.new("cost"),
+        organization_id=meter.organization_id,
+        user_id=meter.user_id,
+        event_type="prediction",
+        backend=meter.backend,
+        amount=amount,
+        circuits=ran.circuits,
+        shots=ran.shots,
+        cpu_microseconds=ran.cpu_microseconds,
+        gpu_microseconds=ran.gpu_microseconds,
+        model_id=meter.model_id,
+    )
 
 
 def _answers(found: Mapping[str, Any]) -> list[Answer]:

@@ -19,6 +19,7 @@ from qstore_appliance.domain.ports import Calculator, Clock
 from qstore_appliance.engine import discovery, machine_speed
 from qstore_appliance.engine.discovery import Description
 from qstore_appliance.errors import BackendUnavailable, NotFound, QStoreError
+from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.maintenance import Maintenance
 from qstore_appliance.services.measurements import Measurements
 from qstore_appliance.settings import Settings
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 #: What "auto" tries, the fastest first; then every other simulator by name. Hardware is only ever named.
 FASTEST = ("native", "lightning", "qsim")
-PRICE_KEYS = ("per_circuit", "per_shot", "minimum_charge")
+PRICE_KEYS = ("per_circuit", "per_shot", "minimum_charge", "per_cpu_second", "per_gpu_second")
 #: A child that imports the heaviest plugin on a busy machine gets so long before it counts as hung.
 PROBE_SECONDS = 60.0
 #: A backend that worked until now gets longer to answer than at its first probe: the machine may be training on all
@@ -59,7 +60,16 @@ class Probes:
         calculator: Gives each call a process of its own: a plugin that hangs or crashes takes only that along.
     """
 
-    def __init__(self, database: Database, calculator: Calculator, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        calculator: Calculator,
+        settings: Settings,
+        clock: Clock,
+        fleet: Fleet | None = None,
+    ) -> None:
+        #: What other machines have.
+        self.fleet = fleet or Fleet()
         self._database = database
         self._calculator = calculator
         self._settings = settings
@@ -129,16 +139,36 @@ class Probes:
 
     async def description(self, name: str) -> Description:
         """
-        What the last probe found; waits for the first.
+        What the last probe found, here or on another machine where it works; waits for the first.
 
         Raises:
             NotFound: No backend has this name.
             BackendUnavailable: Its probe is not over yet, or it did not load.
         """
         found = await self._settled(name)
+        found = self._shown(name) or found
         if found.capabilities is None:
             raise BackendUnavailable(f"The backend {name} is not available: {found.reason}")
         return found
+
+    def descriptions(self) -> dict[str, Description]:
+        """What the last probes on this machine found, by name."""
+        return dict(self._described)
+
+    def _shown(self, name: str) -> Description | None:
+        """What the last probe found here; where it works only on another machine, what that one says."""
+        found = self._described.get(name)
+        return found if found is None or found.available else self.fleet.elsewhere(name) or found
+
+    def is_settled(self, name: str) -> bool:
+        """Whether it is known if the backend works here."""
+        return name not in self._names or name in self._described
+
+    async def probed_once(self, name: str) -> None:
+        """Wait for the first probe of a backend, where it is installed here; what it finds is no matter."""
+        if name in self._names:
+            with contextlib.suppress(BackendUnavailable):
+                await self._settled(name)
 
     def options(self, name: str) -> dict[str, object]:
         """What the operator wrote for the plugin, and its limits for the plugin's door; prices are ours."""

@@ -18,10 +18,13 @@ import msgspec
 from qstore_appliance.database.tables.accounts import OrganizationRow
 from qstore_appliance.database.tables.circuits import CircuitRow
 from qstore_appliance.database.tables.datasets import DatasetRow
+from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller, OrganizationSettings
 from qstore_appliance.domain.configs import ConfigDraft, DatasetDraft
-from qstore_appliance.domain.jobs import JobDraft
+from qstore_appliance.domain.costs import Metered
+from qstore_appliance.domain.jobs import JobDraft, Status
+from qstore_appliance.domain.workers import Needs
 from qstore_appliance.engine import hamiltonians, observables
 from qstore_appliance.engine.backend import Capabilities
 from qstore_appliance.engine.circuit import Circuit
@@ -34,7 +37,7 @@ from qstore_appliance.errors import BackendCannot, InsufficientMemory, NotFound,
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.initial_values import groups_of
-from qstore_appliance.services.machine import memory_available
+from qstore_appliance.services.machine import cores, memory_available, memory_capacity
 from qstore_appliance.services.remote_costs import RemoteCosts
 
 #: From so many gates on, reading a circuit would hold up the loop for milliseconds.
@@ -66,8 +69,16 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     backend_reason: str
     not_before: datetime | None
     estimate: Estimate
+    needs: Needs
     cost: Interval
     organization: OrganizationSettings
+
+
+class Earlier(NamedTuple):
+    """A job that another goes on from or repeats: its circuit, and how many epochs the other runs itself."""
+
+    circuit: dict[str, Any]
+    epochs_to_run: int
 
 
 class Submission:
@@ -76,8 +87,11 @@ class Submission:
         self._datasets = datasets
         self._remote_costs = remote_costs
 
-    async def check(self, caller: Caller, draft: JobDraft) -> Accepted:
+    async def check(self, caller: Caller, draft: JobDraft, earlier: Earlier | None = None) -> Accepted:
         """
+        Args:
+            earlier: The job that this one goes on from or repeats: its circuit counts, not the stored one's newest.
+
         Raises:
             NotFound: No such circuit, data set or backend for the caller's organization.
             DatasetMissing: With the command that brings it.
@@ -85,11 +99,12 @@ class Submission:
             BackendCannot, BackendUnavailable, Forbidden: Of the backend.
             InsufficientMemory: With the bytes needed and available.
         """
-        row = await CircuitRow.get_or_none(id=draft.circuit_id, organization_id=caller.organization_id, deleted_at=None)
-        if row is None:
-            raise NotFound.of("circuit", draft.circuit_id)
-        definition = {"n_qubits": row.n_qubits, **row.circuit_definition}
-        stored = await _read(definition, row.gate_count)
+        if earlier is None:
+            kept, initial = await _stored_circuit(caller, draft.circuit_id)
+        else:
+            kept, initial = earlier.circuit, {}
+        definition = {key: value for key, value in kept.items() if key not in ("name", "version")}
+        stored = await _read(definition, len(definition["gates"]))
         config = draft.config.model_dump(mode="json")
         if draft.config.dataset is None:
             # Left out rather than null: who reads a job finds a data set or none.
@@ -102,7 +117,7 @@ class Submission:
             facts = await self._facts(caller.organization_id, draft.config.dataset.type)
             _check_readout(draft.config, circuit)
             n_classes = _check_data(draft.config, draft.config.dataset, facts)
-        config["initial_parameters"] = _start(draft.config, circuit, row.parameters)
+        config["initial_parameters"] = _start(draft.config, circuit, initial)
         if draft.config.task == "sampling":
             _check_all_given(circuit, config["initial_parameters"])
         config["seed"] = draft.config.seed if draft.config.seed is not None else secrets.randbelow(2**53)
@@ -124,7 +139,7 @@ class Submission:
         _check_backend(draft.config, backend, found.capabilities)
         taken = estimate(
             circuit,
-            _sized(config, facts, n_classes),
+            _sized(config if earlier is None else {**config, "epochs": earlier.epochs_to_run}, facts, n_classes),
             n_samples=_samples(facts, n_classes),
             n_inputs=facts.n_features,
             n_classes=n_classes,
@@ -133,19 +148,25 @@ class Submission:
             kind=found.kind,
             n_reference=facts.n_reference if n_classes in (1, len(facts.classes)) else 0,
         )
-        _check_memory(int(taken.memory_bytes.expected), memory_available(), "memory")
+        most = max(await _memory_once_free(), self._backends.fleet.memory(backend))
+        _check_memory(int(taken.memory_bytes.expected), most, "memory")
         if found.capabilities.memory_bytes is not None:
             adjoint = draft.config.task != "sampling" and draft.config.shots is None
             needed = found.capabilities.memory_needed(circuit.n_qubits, draft.config.precision, gradient=adjoint)
             _check_memory(needed, found.capabilities.memory_bytes, f"{backend}'s own memory")
         return Accepted(
-            circuit={"name": row.name, "version": row.version, **definition},
+            circuit=dict(kept),
             config=config,
             backend=backend,
             auto_backend=choice.auto,
             backend_reason=choice.reason,
             not_before=choice.not_before,
             estimate=taken,
+            needs=Needs(
+                backend=backend,
+                memory_bytes=int(taken.memory_bytes.expected),
+                gpu=draft.config.hardware_config.gpus > 0 and self._backends.has_card(backend),
+            ),
             cost=await self._cost(backend, found.capabilities, definition, config, taken),
             organization=organization,
         )
@@ -178,10 +199,19 @@ class Submission:
             return Interval(
                 *(float(math.ceil(circuits * each)) for circuits in msgspec.structs.astuple(taken.circuits))
             )
-        pairs = zip(msgspec.structs.astuple(taken.circuits), msgspec.structs.astuple(taken.shots), strict=True)
-        return Interval(
-            *(float(self._backends.price(backend, round(circuits), round(shots))) for circuits, shots in pairs)
-        )
+        # Processor time is not known beforehand: at the least one core is busy, at the most all are.
+        busy = (1, cores(), cores())
+        found = []
+        for name, threads in zip(("low", "expected", "high"), busy, strict=True):
+            seconds = getattr(taken.seconds, name)
+            ran = Metered(
+                circuits=round(getattr(taken.circuits, name)),
+                shots=round(getattr(taken.shots, name)),
+                cpu_microseconds=round(seconds * 1e6) * threads,
+                gpu_microseconds=round(seconds * 1e6) if can.gpu else 0,
+            )
+            found.append(float(self._backends.price_of(backend, ran)))
+        return Interval(*found)
 
     async def _facts(self, organization_id: str, type: str) -> Facts:
         if type in BUILTIN:
@@ -201,6 +231,32 @@ async def settings_of(organization_id: str) -> OrganizationSettings:
     """The organization's settings as they are now."""
     row = await OrganizationRow.get_or_none(id=organization_id)
     return row.to_domain().settings if row is not None else OrganizationSettings()
+
+
+async def _stored_circuit(caller: Caller, id: str) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """The circuit as a job's row keeps it, and what it says of its parameters."""
+    row = await CircuitRow.get_or_none(id=id, organization_id=caller.organization_id, deleted_at=None)
+    if row is None:
+        raise NotFound.of("circuit", id)
+    return {
+        "name": row.name,
+        "version": row.version,
+        "n_qubits": row.n_qubits,
+        **row.circuit_definition,
+    }, row.parameters
+
+
+async def _memory_once_free() -> int:
+    """
+    Bytes that will be there once the jobs that run are done: one that only has to wait for them is accepted, and one that
+    would wait for ever is not.
+    """
+    promised = sum(
+        int(str(needs or 0))
+        for needs in await JobRow.filter(status=Status.RUNNING).values_list("expected_bytes", flat=True)
+    )
+    available = memory_available()
+    return max(available, min(available + promised, memory_capacity()))
 
 
 async def _read(definition: Mapping[str, Any], gate_count: int) -> Circuit:

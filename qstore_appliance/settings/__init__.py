@@ -11,7 +11,9 @@ from qstore_appliance.settings.sections import (
     Queue,
     Server,
     Settings,
+    Smtp,
     Telemetry,
+    Webhooks,
     template,
 )
 from qstore_appliance.settings.sources import default_data_dir, load, read_secret
@@ -27,7 +29,9 @@ __all__ = [
     "Queue",
     "Server",
     "Settings",
+    "Smtp",
     "Telemetry",
+    "Webhooks",
     "default_data_dir",
     "load",
     "read_secret",

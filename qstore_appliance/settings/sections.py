@@ -84,6 +84,25 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class Webhooks:
+    allow: tuple[str, ...] = option(
+        (), "Receivers of webhooks inside your network, as host:port or network:port; all others must be public HTTPS."
+    )
+    authority: str = option("", "PEM file of the authority behind certificates of such receivers, besides public ones.")
+
+
+@dataclass(frozen=True)
+class Smtp:
+    host: str = option("", "Mail server that takes alerts; empty: no mail is sent.")
+    port: int = option(587, "Its port; usually 587 for starttls, 465 for implicit.", low=1, high=65535)
+    tls: str = option("starttls", "starttls, implicit, or none (only for a mail server on this machine).")
+    user: str = option("", "Name to sign in with; empty: no sign-in.")
+    password: str = option("", "Password to sign in with.", secret=True)
+    sender: str = option("", "Address that mail comes from.")
+    authority: str = option("", "PEM file of the authority behind its certificate, where the system does not know it.")
+
+
+@dataclass(frozen=True)
 class Telemetry:
     level: str = option("info", "Log level: debug, info, warning or error.")
     format: str = option("auto", "Log format: json, console, or auto (console on a terminal).")
@@ -102,6 +121,8 @@ class Settings:
     limits: Limits = Limits()
     auth: Auth = Auth()
     predictions: Predictions = Predictions()
+    webhooks: Webhooks = Webhooks()
+    smtp: Smtp = Smtp()
     telemetry: Telemetry = Telemetry()
     #: `[backends.<name>]` as written; each plugin reads its own.
     backends: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -179,6 +200,10 @@ def template() -> str:
         "# Options of one backend plugin, for example its prices in US dollars and its limits:",
         "# [backends.native]",
         "# per_circuit = 0.0",
+        "# per_shot = 0.0",
+        "# per_cpu_second = 0.0",
+        "# per_gpu_second = 0.0",
+        "# minimum_charge = 0.0",
         "# max_concurrent_jobs = 2",
         "",
         "# Digests of the original idx files, where yours differ from the published ones:",

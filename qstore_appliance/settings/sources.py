@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from qstore_appliance.errors import ConfigurationInvalid
-from qstore_appliance.settings.sections import SECTIONS, Settings
+from qstore_appliance.settings.allowances import allowance
+from qstore_appliance.settings.sections import SECTIONS, Settings, Smtp
 
 
 def load(
@@ -227,6 +228,25 @@ def _validate(settings: Settings) -> None:
         raise ConfigurationInvalid("telemetry.level: write debug, info, warning or error")
     if settings.telemetry.format not in {"auto", "json", "console"}:
         raise ConfigurationInvalid("telemetry.format: write json, console or auto")
+    for text in settings.webhooks.allow:
+        allowance(text)
+    for key, file in (("webhooks.authority", settings.webhooks.authority), ("smtp.authority", settings.smtp.authority)):
+        if file and not Path(file).is_file():
+            raise ConfigurationInvalid(f"{key}: {file}: no such file")
+    _validate_smtp(settings.smtp)
+
+
+def _validate_smtp(smtp: Smtp) -> None:
+    if smtp.tls not in {"starttls", "implicit", "none"}:
+        raise ConfigurationInvalid("smtp.tls: write starttls, implicit or none")
+    if not smtp.host:
+        return
+    if smtp.tls == "none" and smtp.host not in {"localhost", "127.0.0.1", "::1"}:
+        raise ConfigurationInvalid(f"smtp.tls: mail to {smtp.host} is not sent without TLS; write starttls or implicit")
+    if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+", smtp.sender):
+        raise ConfigurationInvalid("smtp.sender: write the address that mail comes from, such as lab@example.org")
+    if smtp.password and not smtp.user:
+        raise ConfigurationInvalid("smtp.password: there is no smtp.user that it belongs to")
 
 
 def default_data_dir(environment: Mapping[str, str] | None = None) -> Path:

@@ -111,6 +111,8 @@ def train(pipe: Connection) -> None:
         training = Training(plan, KeptRemoteJobs(line, plan.remote_jobs), lambda reason: line.tell("degraded", reason))
         for report in training.epochs(line):
             line.tell("epoch", report)
+            if plan.waits:
+                line.wait_for_kept()
         trained = training.finish()
         inputs: dict[str, Any] = {}
         if trained.artifact is not None:
@@ -178,6 +180,8 @@ def _predict(predictor: Any, question: dict[str, Any]) -> dict[str, Any]:
         "duration_ms": float(found.duration_ms),
         "circuits": int(found.circuits),
         "shots": int(found.shots),
+        "cpu_seconds": float(found.cpu_seconds),
+        "gpu_seconds": float(found.gpu_seconds),
         "backend": question["backend"],
     }
 

@@ -20,7 +20,6 @@ from qstore_appliance.domain.jobs import Lease
 from qstore_appliance.engine.plan import EpochReport, Plan, Trained
 from qstore_appliance.engine.remote_jobs import RemoteJob
 from qstore_appliance.errors import (
-    BudgetExceeded,
     QStoreError,
     StorageFull,
     Unavailable,
@@ -28,7 +27,7 @@ from qstore_appliance.errors import (
     WorkerOutOfMemory,
 )
 from qstore_appliance.services.endings import LeaseLost
-from qstore_appliance.services.machine import memory_available, out_of_memory_kills
+from qstore_appliance.services.machine import memory_available, memory_of, out_of_memory_kills
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.work import children, wire
 from qstore_appliance.work.portal import Portal, PortalClosed
@@ -42,6 +41,8 @@ STOP_SECONDS = 1.2
 LOOK_SECONDS = 0.1
 #: A child that shows no sign of life between two batches for so long hangs.
 SILENT_SECONDS = 1_800.0
+#: A message of a job for another machine is handed on once in so long.
+PASS_SECONDS = 4.0
 #: The database is away or full: tried again after so long, at first and at the most.
 RETRY_SECONDS = (0.5, 5.0)
 
@@ -80,20 +81,30 @@ class Trainer:
         self.heartbeat = heartbeat
         self.changed = changed
         self.degraded = degraded
+        self._lock = threading.Lock()
+        #: When a job was last handed on to other machines.
+        self._passed: dict[str, float] = {}
         #: Set when the server stops: jobs are given back at their last checkpoint.
         self.stopping = threading.Event()
+        #: Process ids of the children by job.
+        self.children: dict[str, int] = {}
 
     def run(self, job_id: str) -> None:
-        """Take the job if it can be taken, and see it through."""
+        """
+        Take whoever is next and see that job through. The message told of this one; who is next, the rows say.
+        """
         if self.stopping.is_set():
             return
         try:
-            taken = self.portal.call(self.runs.begin, job_id, self.owner)
+            resident = {id: memory_of(pid) for id, pid in list(self.children.items())}
+            taken = self.portal.call(self.runs.take, self.owner, resident)
             if taken is None:
+                self._pass_on(job_id)
                 return
+            lease, plan = taken
             try:
-                with structlog.contextvars.bound_contextvars(job_id=job_id):
-                    _Run(self, *taken).see_through()
+                with structlog.contextvars.bound_contextvars(job_id=lease.job_id):
+                    _Run(self, lease, plan).see_through()
             finally:
                 self.changed()
         except PortalClosed:
@@ -101,6 +112,21 @@ class Trainer:
         except (Unavailable, StorageFull) as error:
             # The row still says queued, or its lease runs out: the reaper comes back to it.
             log.warning("training.not_begun", job_id=job_id, error=error.message)
+
+    def _pass_on(self, job_id: str) -> None:
+        """
+        Hand the message of a job that is for another machine on. At once, but only once in a while: while that machine
+        is busy it would come back here again and again, and its own reaper wakes the job when it is free.
+        """
+        now = time.monotonic()
+        with self._lock:
+            self._passed = {id: moment for id, moment in self._passed.items() if now - moment < PASS_SECONDS}
+            if job_id in self._passed:
+                return
+            self._passed[job_id] = now
+        rank = self.portal.call(self.runs.left_to_others, job_id)
+        if rank is not None:
+            self.portal.call(self.queue.wake, job_id, rank)
 
 
 class _Run:
@@ -110,19 +136,21 @@ class _Run:
         self._trainer = trainer
         self._lease = lease
         self._plan = plan
-        self._cancel = threading.Event()
+        #: Somebody wants the job cancelled or paused; its row says which.
+        self._asked = threading.Event()
         self._stop_sent: float | None = None
         self._beat = time.monotonic() + trainer.heartbeat
         self._alive = time.monotonic()
 
     def see_through(self) -> None:
         queue = self._trainer.queue
-        queue.running(self._lease.job_id, self._cancel.set)
+        queue.running(self._lease.job_id, self._asked.set)
         kills = out_of_memory_kills()
         started = time.monotonic()
         child: children.Child | None = None
         try:
             child = children.start("train", nice=5, memory_bytes=memory_available())
+            self._trainer.children[self._lease.job_id] = child.pid
             child.send(msgspec.msgpack.encode(self._plan))
             log.info("training.child_started", pid=child.pid, seconds=round(time.monotonic() - started, 3))
             self._listen(child)
@@ -133,6 +161,7 @@ class _Run:
             self._mourn(error, exit_code, out_of_memory_kills() > kills)
         finally:
             queue.running(self._lease.job_id, None)
+            self._trainer.children.pop(self._lease.job_id, None)
             if child is not None:
                 child.close()
 
@@ -161,12 +190,9 @@ class _Run:
             message = wire.unpack(child.receive())
         self._alive = time.monotonic()
         if reports:
-            try:
-                self._write(self._trainer.runs.record_epochs, self._lease, reports)
-            except BudgetExceeded as error:
-                child.kill()
-                self._write(self._trainer.runs.fail, self._lease, error)
-                return True
+            self._write(self._trainer.runs.record_epochs, self._lease, reports)
+            if self._plan.waits:
+                child.send(wire.KEPT)
             if message.kind == "epoch":
                 return False
         if message.kind == "remote_job":
@@ -199,8 +225,8 @@ class _Run:
     # Stopping ----------------------------------------------------------------------------------------------------
 
     def _wants_to_stop(self) -> bool:
-        """Keep the lease, and hear from it whether somebody on another machine has cancelled."""
-        if self._cancel.is_set() or self._trainer.stopping.is_set():
+        """Keep the lease, and hear from it whether somebody on another machine has cancelled or paused."""
+        if self._asked.is_set() or self._trainer.stopping.is_set():
             return True
         now = time.monotonic()
         if now < self._beat:
@@ -208,12 +234,12 @@ class _Run:
         self._beat = now + self._trainer.heartbeat
         try:
             if not self._trainer.portal.call(self._trainer.runs.heartbeat, self._lease):
-                if not self._trainer.portal.call(self._trainer.runs.cancel_requested, self._lease):
+                if not self._trainer.portal.call(self._trainer.runs.stop_requested, self._lease):
                     raise LeaseLost
-                self._cancel.set()
+                self._asked.set()
         except (Unavailable, StorageFull) as error:
             log.warning("training.no_heartbeat", error=error.message)
-        return self._cancel.is_set()
+        return self._asked.is_set()
 
     def _stop(self, child: children.Child) -> bool:
         """Ask the child to stop, or end it where it was asked long enough ago; whether that is done."""
@@ -222,7 +248,7 @@ class _Run:
             self._stop_sent = now
             with contextlib.suppress(WorkerCrash):
                 # Of a job that goes on later, the provider's part goes on meanwhile.
-                child.send(wire.STOP if self._cancel.is_set() else wire.RELEASE)
+                child.send(wire.STOP if self._asked.is_set() and self._for_good() else wire.RELEASE)
             return False
         if now - self._stop_sent < STOP_SECONDS:
             return False
@@ -230,16 +256,25 @@ class _Run:
         self._stopped()
         return True
 
+    def _for_good(self) -> bool:
+        """Whether the job is to be cancelled; one that is paused goes on later."""
+        try:
+            return bool(self._trainer.portal.call(self._trainer.runs.cancel_requested, self._lease))
+        except (Unavailable, StorageFull) as error:
+            # What is left at a provider is found by its rows, once they say that the job is over.
+            log.warning("training.wish_unknown", error=error.message)
+            return False
+
     def _stopped(self) -> None:
-        if self._cancel.is_set() or not self._trainer.stopping.is_set():
-            self._write(self._trainer.runs.cancelled, self._lease)
+        if self._asked.is_set() or not self._trainer.stopping.is_set():
+            self._write(self._trainer.runs.stopped, self._lease)
         else:
             self._write(self._trainer.runs.release, self._lease)
 
     def _mourn(self, error: WorkerCrash, exit_code: int | None, out_of_memory: bool) -> None:
         """The child is gone without a last word."""
         with contextlib.suppress(LeaseLost):
-            if self._cancel.is_set() or self._trainer.stopping.is_set():
+            if self._asked.is_set() or self._trainer.stopping.is_set():
                 self._stopped()
             elif exit_code == -15:
                 # Somebody ends processes in an orderly way, the whole server perhaps: not the job's fault.

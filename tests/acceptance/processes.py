@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,26 +52,25 @@ def only_line(text: str) -> str:
     return line
 
 
-class Served:
-    """A running `qstore serve`."""
+class Program:
+    """A verb that runs until it is stopped, once it has said that it is ready."""
 
-    def __init__(self, data_dir: Path, *flags: object, port: int | None = None, **more: str) -> None:
-        self.data_dir = data_dir
-        self.port = port or free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.log = data_dir.parent / f"{data_dir.name}-{self.port}.log"
+    READY = r"ready at (\S+)"
+
+    def __init__(self, words: Sequence[object], log: Path, **more: str) -> None:
+        self.log = log
         self.output = self.log.with_suffix(".out")
         began = time.monotonic()
         with self.log.open("w") as errors, self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [*QSTORE, "serve", "--data-dir", str(data_dir), "--port", str(self.port), *map(str, flags)],
+                [*QSTORE, *map(str, words)],
                 stdout=output,
                 stderr=errors,
                 stdin=subprocess.DEVNULL,
                 env=environment(**more),
             )
         try:
-            self.wait_for(r"ready at (\S+)")
+            self.wait_for(self.READY)
         except BaseException:
             self.process.kill()
             self.process.wait()
@@ -100,6 +99,17 @@ class Served:
             self.process.wait()
             raise
 
+
+class Served(Program):
+    """A running `qstore serve`."""
+
+    def __init__(self, data_dir: Path, *flags: object, port: int | None = None, **more: str) -> None:
+        self.data_dir = data_dir
+        self.port = port or free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        words = ["serve", "--data-dir", data_dir, "--port", self.port, *flags]
+        super().__init__(words, data_dir.parent / f"{data_dir.name}-{self.port}.log", **more)
+
     def client(self) -> httpx.Client:
         """A client, signed in as the owner, whom this makes where there is none."""
         made = qstore(
@@ -111,6 +121,16 @@ class Served:
         token = data(httpx.post(f"{self.address}/v1/auth/token", json=grant, trust_env=False))["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.address, headers=headers, timeout=30, trust_env=False)
+
+
+class Worker(Program):
+    """A running `qstore worker`."""
+
+    READY = r"worker is ready on (\S+)"
+
+    def __init__(self, data_dir: Path, *flags: object, **more: str) -> None:
+        self.data_dir = data_dir
+        super().__init__(["worker", "--data-dir", data_dir, *flags], data_dir.parent / f"{data_dir.name}.log", **more)
 
 
 @contextlib.contextmanager

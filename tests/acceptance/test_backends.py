@@ -147,7 +147,12 @@ def test_prices(server: Served) -> None:
             "per_circuit": 0.001,
             "per_shot": 0.0,
             "minimum_charge": 0.0,
-            "origins": {"per_circuit": "qstore.toml", "per_shot": "plugin", "minimum_charge": "plugin"},
+            "per_cpu_second": 0.0,
+            "per_gpu_second": 0.0,
+            "origins": {
+                "per_circuit": "qstore.toml",
+                **dict.fromkeys(("per_shot", "minimum_charge", "per_cpu_second", "per_gpu_second"), "plugin"),
+            },
         }
     ]
     assert "$0.001 (qstore.toml)" in table.stdout

@@ -258,7 +258,10 @@ def test_a_server_that_stops_in_order_leaves_the_providers_job_alone(lab: Lab, u
 
 
 def test_the_providers_amounts_are_the_jobs_cost(lab: Lab) -> None:
-    """Job and ledger have what the provider charged, each amount rounded up to a micro-dollar, asked for once each."""
+    """
+    Job and ledger, epoch by epoch, have what the provider charged, each amount rounded up to a micro-dollar, asked for
+    once each.
+    """
     first = len(lab.fake.jobs)
     lab.fake.charge = lambda number: 0.0123454 + (number - first) * 0.001
     asked = lab.fake.count_of("/cost")
@@ -270,7 +273,9 @@ def test_the_providers_amounts_are_the_jobs_cost(lab: Lab) -> None:
     expected = sum(math.ceil(amount * 1_000_000) for amount in amounts)
     ledger = lab.rows("SELECT amount, event_type FROM cost_events WHERE job_id = ?", id)
     assert job["status"] == "completed"
-    assert ledger == [(expected, "training")]
+    assert sum(amount for amount, _ in ledger) == expected
+    assert {kind for _, kind in ledger} == {"training"}
+    assert len(ledger) > 1
     assert round(job["cost_so_far"] * 1_000_000) == expected
     assert lab.fake.count_of("/cost") - asked == JOBS
 

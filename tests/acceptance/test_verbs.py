@@ -246,6 +246,39 @@ class TestJobs:
         assert end["status"] == "cancelled"
         assert [job["id"] for job in listed["items"]] == [endless]
 
+    def test_submit_pause_resume_continue_replay(self, server: Served, tmp_path: Path) -> None:
+        """A job from a file goes through every verb; those that make a job print its id, and a bad file its fault."""
+        at = ("--data-dir", server.data_dir)
+        with server.client() as client:
+            config = {
+                "epochs": 100_000,
+                "seed": 1,
+                "dataset": {"type": "iris", "features": {"method": "pca", "count": 2}},
+            }
+            file = tmp_path / "job.json"
+            file.write_text(json.dumps({"circuit_id": small_circuit(client), "config": config}))
+            job_id = verb("job", "submit", file, *at).stdout.strip()
+            wait_for_epoch(client, job_id)
+            paused = verb("job", "pause", job_id, *at)
+            resumed = verb("job", "resume", job_id, *at)
+            verb("job", "cancel", job_id, *at)
+            again = verb("job", "continue", job_id, "--epochs", "2", *at).stdout.strip()
+            ended = result("job", "watch", again, *at)[-1]
+            replay = verb("job", "replay", again, *at).stdout.strip()
+            result("job", "watch", replay, *at)
+            compared = data(client.get(f"/v1/jobs/{replay}"))["metrics"]["replay"]
+        file.write_text("{")
+        broken = verb("job", "submit", file, *at)
+        unknown = verb("job", "submit", "-", *at, stdin='{"circuit_id": "c", "config": {"epoch": 1}}')
+
+        assert paused.stdout == f"{job_id} is paused.\n"
+        assert resumed.stdout in {f"{job_id} is queued.\n", f"{job_id} is running.\n"}
+        assert ended["status"] == "completed"
+        assert compared == {"of": again, "bit_equal": True, "first_difference": None}
+        assert (broken.returncode, unknown.returncode) == (1, 1)
+        assert "is not JSON" in only_line(broken.stderr)
+        assert "config.dataset" in only_line(unknown.stderr)
+
     def test_watching_where_nobody_works(self, server: Served) -> None:
         """On an idle directory a waiting job would be watched for ever: the verb says so and leaves."""
         with server.client() as client:

@@ -103,3 +103,23 @@ async def test_a_client_that_gives_up_finds_its_answer(
 
     assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (201, "true")
     assert (await served.appliance.circuits.listed(await served.caller("owner"), Page(), [])).total == 1
+
+
+async def test_done_and_not_told(owner: httpx.AsyncClient, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the server dies between making a circuit and keeping the answer, the repetition makes no second one."""
+    service = served.appliance.idempotency
+    died = asyncio.Event()
+
+    async def die(*place: str, **answer: Any) -> None:
+        await died.wait()
+
+    monkeypatch.setattr(service, "finish", die)
+    with pytest.raises(httpx.ReadTimeout):
+        await owner.post("/v1/circuits", json=BODY, headers=KEY, timeout=1)
+    await service.reopen()
+
+    answer = await owner.post("/v1/circuits", json=BODY, headers=KEY)
+
+    assert (answer.status_code, answer.json()["error"]["details"]) == (409, {"done": True})
+    assert (await owner.get("/v1/circuits")).json()["meta"]["total"] == 1
+    died.set()

@@ -72,7 +72,7 @@ async def test_submitting_is_accepted(owner: httpx.AsyncClient) -> None:
     assert (shown["id"], shown["priority"], shown["budget_limit"]) == (data["job_id"], "high", 1.25)
     assert shown["progress"]["percentage"] == 0
     assert {"current_loss", "best_loss", "cost_so_far"} <= set(shown["metrics"])
-    assert {"backend_used", "circuits_executed", "total_shots", "gpu_hours"} == set(shown["resources"])
+    assert {"backend_used", "circuits_executed", "total_shots", "cpu_seconds", "gpu_hours"} == set(shown["resources"])
 
 
 @pytest.mark.parametrize(

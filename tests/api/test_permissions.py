@@ -10,8 +10,10 @@ import httpx
 from qstore_appliance.api.app import create_app, endpoints
 from qstore_appliance.api.registry import PUBLIC, SIGNED_IN, Endpoint
 from qstore_appliance.database.tables.models import DeploymentRow
+from qstore_appliance.database.tables.sweeps import SweepRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import SCOPES, ApiKeyDraft, Role, allows, is_scope
+from qstore_appliance.domain.outbox import Channel
 from qstore_appliance.settings import Settings
 from tests.api.conftest import Client, Served
 from tests.factories import make_job_row, make_model_row
@@ -20,8 +22,11 @@ GUARDED = [endpoint for endpoint in endpoints() if endpoint.permission != PUBLIC
 SCOPED = [endpoint for endpoint in GUARDED if endpoint.permission != SIGNED_IN]
 OF_ONE = [endpoint for endpoint in SCOPED if "{id}" in endpoint.path and endpoint.tag != "backends"]
 KINDS = {"circuits": "circuit", "datasets": "dataset", "jobs": "job", "models": "model", "deployments": "deploy",
-         "api-keys": "key"}  # fmt: skip
-BODIES = {"/v1/models/{id}/predict": {"inputs": [[0.0]]}}
+         "sweeps": "sweep", "api-keys": "key", "outbox": "outbox"}  # fmt: skip
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/models/{id}/predict": {"inputs": [[0.0]]},
+    "/v1/jobs/{id}/top-up": {"budget_limit": 1.0},
+}
 
 
 def name(endpoint: Endpoint) -> str:
@@ -124,11 +129,22 @@ async def test_what_belongs_to_others_is_not_found(served: Served, client: Clien
         status="retired",
         capped=False,
     )
+    sweep = await SweepRow.create(
+        id=ids.new("sweep"),
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        varied={},
+        task="classification",
+    )
     upload = await owner.post("/v1/datasets", files={"file": ("a.csv", b"a,b\n1,x\n2,y\n3,x\n4,y\n")})
+    letter = ids.new("outbox")
+    await served.appliance.outbox.put(caller.organization_id, Channel.EMAIL, "a@b.example", "budget.test", {}, letter)
     theirs = {
+        "outbox": letter,
         "circuits": (await owner.post("/v1/circuits", json=circuit)).json()["data"]["id"],
         "datasets": upload.json()["data"]["id"],
         "jobs": (await make_job_row(caller)).id,
+        "sweeps": sweep.id,
         "models": model.id,
         "deployments": deployment.id,
         "api-keys": (await owner.post("/v1/api-keys", json={"name": "k", "scopes": ["jobs:read"]})).json()["data"][

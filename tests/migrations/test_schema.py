@@ -6,6 +6,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tortoise.utils import get_schema_sql
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.migrations import VERSIONS, runner
 from qstore_appliance.database.tables.accounts import OrganizationRow, UserRow
+from qstore_appliance.database.tables.costs import BudgetRow, CostEventRow, ReservationRow
 from qstore_appliance.errors import ConfigurationInvalid
 from qstore_appliance.settings import Database as DatabaseSettings
 from qstore_appliance.settings import Settings
@@ -24,7 +26,7 @@ from qstore_appliance.settings import Settings
 DIALECTS = ("sqlite", "postgres")
 #: What Tortoise cannot say, and the migrations add.
 EXTRA = {
-    "sqlite": {"uid_datasets_imported"},
+    "sqlite": {"uid_datasets_imported", "idx_training_jobs_live"},
     "postgres": {"uid_datasets_imported", "idx_circuits_metadata", "idx_training_jobs_live"},
 }
 SAFE = re.compile(
@@ -184,6 +186,42 @@ async def test_populated_database(database: Database, second: tuple[str, ...]) -
     assert (await database.connection.execute_query_dict("SELECT color FROM organizations"))[0]["color"] == "blue"
     assert set(after["indexes"]) - set(before["indexes"]) == {"idx_organizations_color"}
     assert set(before["indexes"]) <= set(after["indexes"])
+
+
+async def test_money_of_a_database_in_use(database: Database) -> None:
+    """Live jobs get their reservations, the month its spend and old events their project; what is over gets nothing."""
+    await runner.migrate(database, tuple(version for version in VERSIONS if version < "0006"))
+    query, json = database.connection.execute_query, "'{}'"
+    now = "datetime('now') || '+00:00'" if database.dialect == "sqlite" else "now()"
+    await OrganizationRow.create(id="org_1", name="Analytical Engines")
+    await OrganizationRow.create(id="org_2", name="Difference Engines")
+    await query(f"INSERT INTO budgets VALUES ('org_1', 5000000, {now}, {now})")
+    jobs = {"a": ("running", "700", 90), "b": ("queued", "NULL", 40), "c": ("completed", "800", 50)}
+    for id, (status, limit, estimated) in jobs.items():
+        await query(
+            "INSERT INTO training_jobs (id, organization_id, user_id, circuit_id, circuit, status, priority, config,"
+            " backend, progress, metrics, resources, receipt, estimated_cost, cost, budget_limit, project, tags, seq,"
+            " fence, attempt, cancel_requested, checkpoint_epoch, created_at, updated_at)"
+            f" VALUES ('{id}', 'org_1', 'u', 'c', {json}, '{status}', 'low', {json}, 'native', {json}, {json}, {json},"
+            f" {json}, {estimated}, 0, {limit}, 'qml', '[]', 0, 0, 0, {'0' if database.dialect == 'sqlite' else 'false'},"
+            f" 0, {now}, {now})"
+        )
+    for number, (moment, amount) in enumerate(((now, 30), (now, 12), ("'2020-01-31 23:00:00+00:00'", 999))):
+        await query(
+            "INSERT INTO cost_events (id, organization_id, user_id, event_type, backend, amount, circuits, shots, job_id,"
+            f" created_at) VALUES ('{number}', 'org_1', 'u', 'training', 'native', {amount}, 1, 0, 'c', {moment})"
+        )
+
+    assert "0006_money" in await database.migrate()
+
+    budgets = {row.organization_id: row for row in await BudgetRow.all()}
+    ours, theirs = budgets["org_1"], budgets["org_2"]
+    assert (ours.monthly_limit, ours.spent, ours.reserved, ours.alerts) == (5_000_000, 42, 740, [])
+    assert ours.month == theirs.month == f"{datetime.now(UTC):%Y-%m}"
+    assert (theirs.monthly_limit, theirs.spent, theirs.reserved) == (None, 0, 0)
+    reservations = {row.job_id: (row.amount, row.charged) for row in await ReservationRow.all()}
+    assert reservations == {"a": (700, 0), "b": (40, 0)}
+    assert {event.project for event in await CostEventRow.all()} == {"qml"}
 
 
 async def test_failed_version_changes_nothing(database: Database, second: tuple[str, ...]) -> None:

@@ -295,7 +295,10 @@ async def test_prices_and_where_they_come_from(build: Any) -> None:
     everything = await backends.price_list(make_caller())
 
     assert (qsim.per_circuit, qsim.per_shot, qsim.minimum_charge) == (1_000, 7, 0)
-    assert qsim.origins == {"per_circuit": "qstore.toml", "per_shot": "plugin", "minimum_charge": "plugin"}
+    assert qsim.origins == {
+        "per_circuit": "qstore.toml",
+        **dict.fromkeys(("per_shot", "minimum_charge", "per_cpu_second", "per_gpu_second"), "plugin"),
+    }
     broken = next(one for one in everything if one.name == "broken")
     assert (broken.per_circuit, broken.per_shot, broken.origins) == (None, 500_000, {"per_shot": "qstore.toml"})
     with pytest.raises(NotFound):

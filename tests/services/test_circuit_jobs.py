@@ -14,13 +14,14 @@ import pytest_asyncio
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import OrganizationRow
 from qstore_appliance.database.tables.circuit_jobs import CircuitJobRow
-from qstore_appliance.database.tables.costs import CostEventRow
+from qstore_appliance.database.tables.costs import BudgetRow, CostEventRow, ReservationRow
 from qstore_appliance.domain.accounts import Caller, Role
 from qstore_appliance.domain.circuit_jobs import CircuitJob, CircuitJobDraft, CircuitJobStatus, new_id
 from qstore_appliance.engine import discovery
 from qstore_appliance.engine.backend import Limits
 from qstore_appliance.errors import (
     BackendCannot,
+    BudgetExceeded,
     Conflict,
     DeadlineExceeded,
     Forbidden,
@@ -57,7 +58,7 @@ class Simulator:
         await self.open.wait()
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return self.answer, 0.25
 
 
 class Lab:
@@ -126,7 +127,35 @@ async def test_a_job_is_run_and_charged(lab: Lab) -> None:
     assert job.cost == job.estimated_cost == 10_000
     event = await CostEventRow.get(job_id=job.id)
     assert (event.amount, event.circuits, event.shots, event.event_type) == (10_000, 1, 0, "circuit")
+    assert event.cpu_microseconds == 250_000
     assert event.organization_id == lab.ours.organization_id
+
+
+@pytest.mark.parametrize("end", ["completed", "canceled", "deleted", "failed"])
+async def test_a_budget_holds_for_circuit_jobs(lab: Lab, end: str) -> None:
+    """What a job will cost is reserved; however it ends nothing stays so, and the next one fits again only then."""
+    organization = lab.ours.organization_id
+    await BudgetRow.create(organization_id=organization, monthly_limit=20_000)
+    lab.simulator.answer = BackendCannot("Too large.") if end == "failed" else lab.simulator.answer
+    first = await lab.submit()
+    await lab.submit(dry_run=True)
+
+    with pytest.raises(BudgetExceeded):
+        await lab.submit(
+            type="ionq.multi-circuit.v1", input={"gateset": "qis", "qubits": 2, "circuits": [{"circuit": BELL}] * 2}
+        )
+    assert (await BudgetRow.get(organization_id=organization)).reserved == 10_000
+    if end == "deleted":
+        await lab.jobs.delete(lab.ours, first.id)
+    elif end == "canceled":
+        await lab.jobs.cancel(lab.ours, first.id)
+    else:
+        await lab.runs.start()
+        assert (await lab.ended(first.id)).status == end
+
+    row = await BudgetRow.get(organization_id=organization)
+    assert (row.spent, row.reserved) == (10_000 if end == "completed" else 0, 0)
+    assert await ReservationRow.all().count() == 0
 
 
 async def test_a_job_waits_for_maintenance(lab: Lab) -> None:

@@ -115,3 +115,56 @@ async def test_malformed_key(idempotency: Idempotency, key: str) -> None:
     """A key is 1 to 128 visible ASCII characters."""
     with pytest.raises(ValidationFailed, match="Idempotency-Key"):
         await idempotency.begin("user:user_1", "POST", "/v1/jobs", key, BODY)
+
+
+async def test_killed_between_the_deed_and_the_answer(idempotency: Idempotency, database: Database) -> None:
+    """What was done is not done again, also where the server died before it kept the answer; what was not done is."""
+    await idempotency.begin(*CLAIM, BODY)
+    idempotency.mark(*CLAIM)
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction():
+            raise ZeroDivisionError
+    await idempotency.reopen()
+    assert await idempotency.begin(*CLAIM, BODY) is None
+
+    idempotency.mark(*CLAIM)
+    async with database.transaction(aside=True):
+        async with database.transaction():
+            assert (await IdempotencyRow.get()).status is None
+    async with database.transaction():
+        async with database.transaction():
+            pass
+        assert (await IdempotencyRow.get()).status is None
+    await idempotency.reopen()
+
+    with pytest.raises(Conflict) as caught:
+        await idempotency.begin(*CLAIM, BODY)
+    assert caught.value.details == {"done": True}
+
+    await finish(idempotency)
+    assert await idempotency.begin(*CLAIM, BODY) == ANSWER
+
+
+async def test_a_deed_that_is_refused_after_all(idempotency: Idempotency, database: Database) -> None:
+    """A request that fails after a first write gives its key back, and is judged anew."""
+    await idempotency.begin(*CLAIM, BODY)
+    idempotency.mark(*CLAIM)
+    async with database.transaction():
+        pass
+    await idempotency.forget(*CLAIM)
+
+    assert await idempotency.begin(*CLAIM, BODY) is None
+
+
+async def test_marks_belong_to_their_tasks(idempotency: Idempotency, database: Database) -> None:
+    """A write of another task says nothing about this one's request."""
+    await idempotency.begin(*CLAIM, BODY)
+    idempotency.mark(*CLAIM)
+
+    async def other() -> None:
+        async with database.transaction():
+            pass
+
+    await asyncio.create_task(other())
+
+    assert (await IdempotencyRow.get()).status is None

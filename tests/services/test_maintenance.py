@@ -143,8 +143,10 @@ async def test_jobs_in_line_say_what_they_wait_for(laboratory: Laboratory, opera
 
     assert (woken, during.reason) == ([(other.job_id, 5)], WAITS)
     assert len(woken_after) == 2
-    assert after.reason is None
-    assert (await laboratory.jobs.get(caller, other.job_id)).reason == "Its worker is gone."
+    assert after.reason == "Waits for a free slot to take it."
+    assert (await laboratory.jobs.get(caller, other.job_id)).reason == (
+        "Its worker is gone. Waits for its turn: 1 job is before it."
+    )
 
 
 async def test_running_jobs_are_not_touched(laboratory: Laboratory, operator: Caller) -> None:

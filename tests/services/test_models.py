@@ -11,11 +11,20 @@ import pytest_asyncio
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.blobs import BlobPartRow
-from qstore_appliance.database.tables.costs import CostEventRow
+from qstore_appliance.database.tables.costs import BudgetRow, CostEventRow, ReservationRow
 from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.listing import Page
 from qstore_appliance.domain.models import DeploymentDraft, ModelStatus, PredictDraft
-from qstore_appliance.errors import ArtifactCorrupt, Conflict, Forbidden, Gone, NotFound, ValidationFailed
+from qstore_appliance.errors import (
+    ArtifactCorrupt,
+    BudgetExceeded,
+    Conflict,
+    Forbidden,
+    Gone,
+    NoCapacity,
+    NotFound,
+    ValidationFailed,
+)
 from qstore_appliance.services.models import Models
 from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock
@@ -161,6 +170,31 @@ async def test_predictions_are_paid_for(database: Database, settings: Settings, 
     charge = await CostEventRow.get(event_type="prediction")
     assert prediction.cost == charge.amount == 20_000
     assert (charge.model_id, charge.circuits) == (model_id, 2)
+    await laboratory.close()
+
+
+async def test_a_budget_holds_for_predictions(database: Database, settings: Settings, clock: SteppingClock) -> None:
+    """One that does not fit is refused before anything runs; one that fails leaves nothing reserved."""
+    dear = Settings(data_dir=settings.data_dir, database=settings.database, backends={"native": {"per_circuit": 0.01}})
+    laboratory = Laboratory(database, dear, clock)
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    row = BudgetRow.filter(organization_id=caller.organization_id)
+    await row.update(monthly_limit=(await row.get()).spent + 39_999)
+
+    laboratory.replicas.refusal = NoCapacity()
+    with pytest.raises(NoCapacity):
+        await laboratory.models.predict(caller, model_id, QUESTION)
+    laboratory.replicas.refusal = None
+    await laboratory.models.predict(caller, model_id, QUESTION)
+    asked = len(laboratory.replicas.asked)
+    with pytest.raises(BudgetExceeded):
+        await laboratory.models.predict(caller, model_id, QUESTION)
+
+    assert len(laboratory.replicas.asked) == asked
+    assert (await row.get()).reserved == 0
+    assert await ReservationRow.all().count() == 0
     await laboratory.close()
 
 

@@ -15,7 +15,7 @@ from qstore_appliance.database.tables.models import ModelRow
 from qstore_appliance.domain.events import JOB_METRICS, JOB_PROGRESS
 from qstore_appliance.domain.jobs import Status
 from qstore_appliance.domain.models import ModelStatus
-from qstore_appliance.errors import BudgetExceeded, Diverged, NotFound, WorkerCrash, WorkerOutOfMemory
+from qstore_appliance.errors import Diverged, NotFound, WorkerCrash, WorkerOutOfMemory
 from qstore_appliance.services.endings import LeaseLost
 from qstore_appliance.settings import Queue, Settings
 from tests.factories import SteppingClock
@@ -95,7 +95,7 @@ async def test_an_epoch_is_saved_once(laboratory: Laboratory) -> None:
 
 
 async def test_old_checkpoints_are_freed(laboratory: Laboratory) -> None:
-    """A job keeps its latest checkpoint only, and a finished one none."""
+    """A job keeps its latest checkpoint only, also when it has completed: somebody may go on from it."""
     caller = await laboratory.caller()
     lease, _ = await laboratory.begun(caller)
     await laboratory.runs.record_epoch(lease, make_report(1))
@@ -105,9 +105,10 @@ async def test_old_checkpoints_are_freed(laboratory: Laboratory) -> None:
 
     await laboratory.runs.complete(lease, make_trained(), INPUTS)
 
-    for digest in (first, second):
-        with pytest.raises(NotFound):
-            await laboratory.blobs.get(str(digest))
+    with pytest.raises(NotFound):
+        await laboratory.blobs.get(str(first))
+    assert (await JobRow.get(id=lease.job_id)).checkpoint == second
+    assert (await laboratory.blobs.get(str(second))).endswith(b"checkpoint 2")
 
 
 async def test_twins_do_not_share_a_checkpoint(laboratory: Laboratory) -> None:
@@ -118,7 +119,7 @@ async def test_twins_do_not_share_a_checkpoint(laboratory: Laboratory) -> None:
     for lease in (one, other):
         await laboratory.runs.record_epoch(lease, make_report())
 
-    await laboratory.runs.complete(one, make_trained(), INPUTS)
+    await laboratory.runs.record_epoch(one, make_report(2))
 
     assert await laboratory.blobs.get(str((await JobRow.get(id=other.job_id)).checkpoint))
 
@@ -150,7 +151,7 @@ async def test_completed_job_has_a_model_and_a_charge(laboratory: Laboratory) ->
     model_id = await laboratory.runs.complete(lease, make_trained(), INPUTS)
 
     job, model = await laboratory.jobs.get(caller, lease.job_id), await laboratory.models.get(caller, model_id)
-    charge = await CostEventRow.get(job_id=job.id)
+    charges = await CostEventRow.filter(job_id=job.id).order_by("id")
     assert (job.status, job.model_id, job.reason) == (Status.COMPLETED, model_id, None)
     assert job.metrics["test_accuracy"] == 0.9
     assert job.receipt["backend"] == "native"
@@ -159,7 +160,10 @@ async def test_completed_job_has_a_model_and_a_charge(laboratory: Laboratory) ->
     assert model.inputs["n_features"] == 4
     assert model.inputs["examples"][0]["label"] == "setosa"
     assert await laboratory.blobs.get(model.artifact_digest) == b"an artifact"
-    assert (charge.amount, charge.circuits, charge.model_id) == (115_000, 115, model_id)
+    assert [(charge.amount, charge.circuits, charge.model_id) for charge in charges] == [
+        (100_000, 100, None),
+        (15_000, 15, model_id),
+    ]
     assert job.cost == 115_000
 
 
@@ -282,16 +286,17 @@ async def test_an_epoch_forgives_deaths(laboratory: Laboratory) -> None:
         assert await laboratory.runs.died(taken[0], WorkerCrash("Killed."))
 
 
-async def test_budget_ends_a_job(laboratory: Laboratory) -> None:
-    """Epochs that cost more than the budget are saved, and then the job must end."""
+async def test_budget_pauses_a_job(laboratory: Laboratory) -> None:
+    """An epoch after which the next would cost more than the budget has left is saved, and then the job is paused."""
     caller = await laboratory.caller()
     lease, _ = await laboratory.begun(caller, budget_limit=0.15)
 
-    await laboratory.runs.record_epoch(lease, make_report(1))
-    with pytest.raises(BudgetExceeded):
-        await laboratory.runs.record_epoch(lease, make_report(2))
+    with pytest.raises(LeaseLost):
+        await laboratory.runs.record_epoch(lease, make_report(1))
 
-    assert (await laboratory.jobs.get(caller, lease.job_id)).cost == 200_000
+    job = await laboratory.jobs.get(caller, lease.job_id)
+    assert (job.status, job.cost, job.progress.current_epoch) == (Status.PAUSED, 100_000, 1)
+    assert str(job.reason).startswith("BUDGET_EXCEEDED: ")
 
 
 async def test_organization_runs_as_many_jobs_as_it_may(laboratory: Laboratory) -> None:

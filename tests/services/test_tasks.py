@@ -189,7 +189,14 @@ async def test_values_are_answered(laboratory: Laboratory) -> None:
     async def values(deployment_id: str, inputs: Any, **options: Any) -> dict[str, Any]:
         empty: list[Any] = []
         numbers = {"values": [1.25, -3.0], "std_errors": [0.1, 0.2]}
-        counted = {"circuits": 2, "shots": 200, "backend": None, "duration_ms": 1.0}
+        counted = {
+            "circuits": 2,
+            "shots": 200,
+            "backend": None,
+            "duration_ms": 1.0,
+            "cpu_seconds": 0.0,
+            "gpu_seconds": 0.0,
+        }
         return {"labels": empty, "class_indices": empty, "probabilities": [empty, empty], **numbers, **counted}
 
     laboratory.replicas.predict = values  # type: ignore[method-assign]

@@ -170,6 +170,14 @@ class TestRefusals:
             ("[server]\ntls_key = 'key.pem'\n", "tls_certificate"),
             ("[telemetry]\nlevel = 'loud'\n", "telemetry.level"),
             ("[telemetry]\nformat = 'xml'\n", "telemetry.format"),
+            ("[webhooks]\nallow = ['hooks.lab.internal']\n", "webhooks.allow"),
+            ("[webhooks]\nallow = ['10.0.0.1/8:9000']\n", "webhooks.allow"),
+            ("[webhooks]\nauthority = 'nowhere.pem'\n", "webhooks.authority"),
+            ("[smtp]\ntls = 'perhaps'\n", "smtp.tls"),
+            ("[smtp]\nhost = 'mail.example.org'\nsender = 'a@b.example'\ntls = 'none'\n", "smtp.tls"),
+            ("[smtp]\nhost = 'mail.example.org'\n", "smtp.sender"),
+            ("[smtp]\nhost = 'mail.example.org'\nsender = 'a@b.example Bcc: c@d.example'\n", "smtp.sender"),
+            ("[smtp]\nhost = 'localhost'\nsender = 'a@b.example'\npassword = 'x'\n", "smtp.password"),
         ],
     )
     def test_what_does_not_go_together(self, tmp_path: Path, text: str, words: str) -> None:

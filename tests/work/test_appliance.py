@@ -53,6 +53,21 @@ async def test_everything_private_is_private(settings: Settings) -> None:
     assert len(first) == 32
 
 
+async def test_half_written_files_go(settings: Settings) -> None:
+    """What a killed server was just writing is gone when the next one takes jobs; what was whole is there."""
+    async with Appliance.open(settings, work=False) as appliance:
+        digest = await appliance.blobs.put(b"whole")
+    (folder,) = settings.blob_dir.iterdir()
+    left = [folder / ".unfinished-abc", settings.data_dir / "incoming" / "upload-abc"]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+
+    async with Appliance.open(settings) as appliance:
+        assert not any(path.exists() for path in left)
+        assert await appliance.blobs.get(digest) == b"whole"
+
+
 async def test_secret_that_others_can_read(settings: Settings) -> None:
     """A secret that others can read is refused with the command that mends it."""
     async with Appliance.open(settings, work=False):

@@ -59,6 +59,8 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     per_circuit: float
     per_shot: float
     minimum_charge: float
+    per_cpu_second: float
+    per_gpu_second: float
 
 
 class WindowAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +120,8 @@ def shown(backend: BackendRecord) -> BackendAnswer:
         per_circuit=dollars(prices.get("per_circuit", 0)),
         per_shot=dollars(prices.get("per_shot", 0)),
         minimum_charge=dollars(prices.get("minimum_charge", 0)),
+        per_cpu_second=dollars(prices.get("per_cpu_second", 0)),
+        per_gpu_second=dollars(prices.get("per_gpu_second", 0)),
     )
     return BackendAnswer(
         id=backend.id,

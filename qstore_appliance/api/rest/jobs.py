@@ -1,4 +1,4 @@
-"""Training jobs: submit, look, cancel, estimate. Their logs are in `live/stream.py`."""
+"""Training jobs: submit, look, stop, go on, repeat, estimate. Their logs are in `live/stream.py`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,18 @@ from sanic.response import HTTPResponse
 from qstore_appliance.api.envelope import listing, success
 from qstore_appliance.api.inputs import body, page, several
 from qstore_appliance.api.registry import Query, Routes
+from qstore_appliance.domain.budgets import TopUpDraft
 from qstore_appliance.domain.costs import dollars
-from qstore_appliance.domain.jobs import Job, JobDraft, JobSummary, Priority, Resources, Status
+from qstore_appliance.domain.jobs import (
+    ContinueDraft,
+    Job,
+    JobDraft,
+    JobSummary,
+    Priority,
+    Resources,
+    Status,
+    Submitted,
+)
 from qstore_appliance.services.jobs import SORTS
 
 routes = Routes("jobs")
@@ -74,7 +84,10 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
     tags: list[str]
     model_id: str | None
     continued_from: str | None
+    replay_of: str | None
+    sweep_id: str | None
     cancel_requested: bool
+    pause_requested: bool
     seq: int
     created_at: datetime
     started_at: datetime | None
@@ -82,11 +95,24 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: datetime | None
 
 
-class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class StateAnswer(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
     status: Status
     cost_incurred: float
     epochs_completed: int
+
+
+def shown_submitted(submitted: Submitted) -> SubmittedAnswer:
+    return SubmittedAnswer(
+        job_id=submitted.job_id,
+        status=submitted.status,
+        estimated_start=submitted.estimated_start,
+        estimated_cost=dollars(submitted.estimated_cost),
+        queue_position=submitted.queue_position,
+        backend=submitted.backend,
+        auto_backend=submitted.auto_backend,
+        backend_reason=submitted.backend_reason,
+    )
 
 
 def shown(job: Job) -> JobAnswer:
@@ -125,7 +151,10 @@ def shown(job: Job) -> JobAnswer:
         tags=job.tags,
         model_id=job.model_id,
         continued_from=job.continued_from,
+        replay_of=job.replay_of,
+        sweep_id=job.sweep_id,
         cancel_requested=job.cancel_requested,
+        pause_requested=job.pause_requested,
         seq=job.seq,
         created_at=job.created_at,
         started_at=job.started_at,
@@ -138,19 +167,7 @@ def shown(job: Job) -> JobAnswer:
 async def submit(request: Request) -> HTTPResponse:
     """Train a model: a circuit, a data set, and how."""
     submitted = await request.app.ctx.appliance.jobs.submit(request.ctx.caller, body(request, JobDraft))
-    answer = SubmittedAnswer(
-        job_id=submitted.job_id,
-        status=submitted.status,
-        estimated_start=submitted.estimated_start,
-        estimated_cost=dollars(submitted.estimated_cost),
-        queue_position=submitted.queue_position,
-        backend=submitted.backend,
-        auto_backend=submitted.auto_backend,
-        backend_reason=submitted.backend_reason,
-    )
-    response = success(request, answer, 202)
-    response.headers["Location"] = f"/v1/jobs/{submitted.job_id}"
-    return response
+    return _accepted(request, submitted)
 
 
 @routes.get("/v1/jobs", "jobs:read", answer=JobSummary, paged=True, query=(STATUS,))
@@ -167,17 +184,58 @@ async def get(request: Request, id: str) -> HTTPResponse:
     return success(request, shown(await request.app.ctx.appliance.jobs.get(request.ctx.caller, id)))
 
 
-@routes.post("/v1/jobs/{id}/cancel", "jobs:cancel", answer=CancelAnswer)
+@routes.post("/v1/jobs/{id}/cancel", "jobs:cancel", answer=StateAnswer)
 async def cancel(request: Request, id: str) -> HTTPResponse:
     """Stop a job within two seconds; its last checkpoint is kept."""
-    job = await request.app.ctx.appliance.jobs.cancel(request.ctx.caller, id)
-    answer = CancelAnswer(
+    return _state(request, await request.app.ctx.appliance.jobs.cancel(request.ctx.caller, id))
+
+
+@routes.post("/v1/jobs/{id}/pause", "jobs:cancel", answer=StateAnswer)
+async def pause(request: Request, id: str) -> HTTPResponse:
+    """Stop a job at its last checkpoint within two seconds, until it is resumed."""
+    return _state(request, await request.app.ctx.appliance.jobs.pause(request.ctx.caller, id))
+
+
+@routes.post("/v1/jobs/{id}/resume", "jobs:cancel", answer=StateAnswer)
+async def resume(request: Request, id: str) -> HTTPResponse:
+    """Put a paused job into the line again; it goes on from its checkpoint."""
+    return _state(request, await request.app.ctx.appliance.jobs.resume(request.ctx.caller, id))
+
+
+@routes.post("/v1/jobs/{id}/continue", "jobs:submit", body=ContinueDraft, answer=SubmittedAnswer, status=202)
+async def go_on(request: Request, id: str) -> HTTPResponse:
+    """Train further where an ended job stopped, in a new job."""
+    jobs = request.app.ctx.appliance.jobs
+    return _accepted(request, await jobs.go_on(request.ctx.caller, id, body(request, ContinueDraft)))
+
+
+@routes.post("/v1/jobs/{id}/replay", "jobs:submit", answer=SubmittedAnswer, status=202)
+async def replay(request: Request, id: str) -> HTTPResponse:
+    """Run an ended job again, in a new job that says whether it was the same, bit for bit."""
+    return _accepted(request, await request.app.ctx.appliance.jobs.replay(request.ctx.caller, id))
+
+
+def _accepted(request: Request, submitted: Submitted) -> HTTPResponse:
+    response = success(request, shown_submitted(submitted), 202)
+    response.headers["Location"] = f"/v1/jobs/{submitted.job_id}"
+    return response
+
+
+def _state(request: Request, job: Job) -> HTTPResponse:
+    answer = StateAnswer(
         job_id=job.id,
         status=job.status,
         cost_incurred=dollars(job.cost),
         epochs_completed=job.progress.current_epoch,
     )
     return success(request, answer)
+
+
+@routes.post("/v1/jobs/{id}/top-up", "jobs:submit", body=TopUpDraft, answer=JobAnswer)
+async def top_up(request: Request, id: str) -> HTTPResponse:
+    """Raise a job's `budget_limit`; where it was paused it goes on, exactly."""
+    top_ups = request.app.ctx.appliance.top_ups
+    return success(request, shown(await top_ups.top_up(request.ctx.caller, id, body(request, TopUpDraft))))
 
 
 class IntervalAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,4 +11,7 @@ COLUMN (with a default where it is NOT NULL), INSERT or UPDATE; nothing that dro
 in `database/tables/` alike: a test compares the two. Statements end with `;` at the end of a line.
 """
 
-VERSIONS: tuple[str, ...] = ("0001_tables", "0002_circuit_jobs", "0003_backends", "0004_remote_jobs")
+VERSIONS: tuple[str, ...] = (
+    *("0001_tables", "0002_circuit_jobs", "0003_backends", "0004_remote_jobs", "0005_jobs", "0006_money"),
+    *("0007_outbox", "0008_workers"),
+)

@@ -16,6 +16,8 @@ class OrganizationRow(Model):
     name = fields.CharField(max_length=255)
     plan = fields.CharField(max_length=50, default="laboratory")
     settings: dict[str, Any] = fields.JSONField(default=dict)
+    #: When the last of its jobs was taken, for the order in which organizations take turns.
+    job_started_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 

@@ -7,7 +7,7 @@ from tortoise.models import Model
 
 
 class IdempotencyRow(Model):
-    """`status` is None while the first request is in flight."""
+    """`status` is None while the first request is in flight, 0 once it has done what was asked, and has no answer yet."""
 
     #: SHA-256 of caller, method, path and key.
     id = fields.CharField(max_length=64, primary_key=True)

@@ -10,6 +10,7 @@ from tortoise.models import Model
 
 from qstore_appliance.domain.configs import subject
 from qstore_appliance.domain.jobs import Job, JobSummary, Priority, Progress, Resources, Status
+from qstore_appliance.domain.workers import Needs
 
 
 class JobRow(Model):
@@ -36,6 +37,11 @@ class JobRow(Model):
     tags: list[str] = fields.JSONField(default=list)
     model_id = fields.CharField(max_length=40, null=True)
     continued_from = fields.CharField(max_length=40, null=True)
+    replay_of = fields.CharField(max_length=40, null=True)
+    sweep_id = fields.CharField(max_length=40, null=True)
+    #: What the estimate expects, for whoever looks at the whole line.
+    expected_seconds = fields.FloatField(null=True)
+    expected_bytes = fields.BigIntField(null=True)
     #: Counts this job's events; a subscriber resumes by it.
     seq = fields.BigIntField(default=0)
     fence = fields.IntField(default=0)
@@ -43,16 +49,28 @@ class JobRow(Model):
     lease_owner = fields.CharField(max_length=80, null=True)
     lease_until = fields.DatetimeField(null=True)
     cancel_requested = fields.BooleanField(default=False)
+    #: Why the worker shall pause the job; None where it shall not.
+    pause_reason = fields.TextField(null=True)
     checkpoint = fields.CharField(max_length=80, null=True)
     checkpoint_epoch = fields.IntField(default=0)
+    #: Of the machine that runs it.
+    needs_gpu = fields.BooleanField(db_default=False, default=False)
     created_at = fields.DatetimeField(auto_now_add=True)
+    #: Since when it waits; a job that is given back keeps its place, one that is resumed begins anew.
+    queued_at = fields.DatetimeField(null=True, auto_now_add=True)
     started_at = fields.DatetimeField(null=True)
     updated_at = fields.DatetimeField(auto_now=True)
     completed_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "training_jobs"
-        indexes = (("organization_id", "created_at", "id"), ("status", "created_at"))
+        indexes = (
+            ("organization_id", "created_at", "id"),
+            ("status", "created_at"),
+            ("sweep_id", "id"),
+            # The line as slots read it, without its rows.
+            ("status", "organization_id", "priority", "backend", "queued_at", "id"),
+        )
 
     def to_domain(self) -> Job:
         return Job(
@@ -77,13 +95,20 @@ class JobRow(Model):
             tags=list(self.tags),
             model_id=self.model_id,
             continued_from=self.continued_from,
+            replay_of=self.replay_of,
+            sweep_id=self.sweep_id,
             seq=self.seq,
             cancel_requested=self.cancel_requested,
+            pause_requested=self.pause_reason is not None,
             created_at=self.created_at,
             started_at=self.started_at,
             updated_at=self.updated_at,
             completed_at=self.completed_at,
         )
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(backend=self.backend, memory_bytes=self.expected_bytes or 0, gpu=self.needs_gpu)
 
     def to_summary(self) -> JobSummary:
         return JobSummary(

@@ -4,6 +4,7 @@ Sampling: run a circuit with every weight given, and count what is measured. Not
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ class Sampling:
     """
 
     def __init__(self, plan: Plan) -> None:
+        self._cpu, self._seconds = time.process_time(), 0.0
         self._plan = plan
         circuit = unencoded(plan, "sampling")
         given = plan.config.get("initial_parameters")
@@ -58,7 +60,7 @@ class Sampling:
         """
         if should_stop():
             raise Cancelled
-        runner, plan = self._runner, self._plan
+        runner, plan, started = self._runner, self._plan, time.perf_counter()
         runner.backend.should_stop = should_stop
         runner.backend.remote_jobs.enter("sampling", 1)
         execution = runner.execution(self._weights, np.zeros((1, 0)), runner.seed(plan.seed, "sampling"))
@@ -67,6 +69,7 @@ class Sampling:
             self._metrics = exact(np.square(np.abs(amplitudes).astype(np.float64)), runner.program.n_qubits)
         else:
             self._metrics = counted(runner.backend.sample(execution)[0])
+        self._seconds = time.perf_counter() - started
 
     def finish(self) -> Trained:
         if self._metrics is None:
@@ -76,10 +79,12 @@ class Sampling:
             artifact=None,
             metrics=self._metrics,
             parameters=weights.by_prefix(names, self._weights),
-            receipt=ran(self._plan, self._runner, "sampling"),
+            receipt=ran(self._plan, self._runner, "sampling") | {"threads": self._plan.threads},
             test_examples=[],
             circuits=1,
             shots=self._runner.shots or 0,
+            cpu_seconds=time.process_time() - self._cpu,
+            gpu_seconds=self._seconds if self.backend.capabilities.gpu else 0.0,
         )
 
 

@@ -1,0 +1,18 @@
+-- Machines that take jobs, and what a job needs of one.
+CREATE TABLE "workers" (
+    "id" VARCHAR(40) NOT NULL PRIMARY KEY,
+    "owner" VARCHAR(80) NOT NULL,
+    "directory" VARCHAR(16) NOT NULL,
+    "host" VARCHAR(255) NOT NULL,
+    "pid" INT NOT NULL,
+    "kind" VARCHAR(10) NOT NULL,
+    "slots" INT NOT NULL,
+    "cores" INT NOT NULL,
+    "memory_bytes" BIGINT NOT NULL,
+    "gpus" INT NOT NULL,
+    "backends" JSONB NOT NULL,
+    "version" VARCHAR(40) NOT NULL,
+    "started_at" TIMESTAMPTZ NOT NULL,
+    "heartbeat_at" TIMESTAMPTZ NOT NULL
+);
+ALTER TABLE "training_jobs" ADD COLUMN "needs_gpu" BOOL NOT NULL DEFAULT False;

@@ -1,0 +1,248 @@
+"""
+SIGKILL, again and again, at random moments of mixed writes and trainings: the server, and the processes that train.
+
+After each start the invariants are checked; at the end the trainings are compared with one that nothing happened to.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.processes import alive
+from tests.acceptance.rigs import invariants
+from tests.acceptance.rigs.house import House, until
+from tests.acceptance.rigs.invariants import Broken
+from tests.acceptance.rigs.ledger import Ledger
+from tests.acceptance.rigs.report import Report
+from tests.acceptance.rigs.writers import Writer
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="not on this operating system: needs /proc")
+
+EPOCHS = 250
+WRITERS = 3
+SEED = int(os.environ.get("RIG_SEED", "20251220"))
+
+
+@pytest.fixture
+def postgres(request: pytest.FixtureRequest) -> Any:
+    database = request.node.callspec.params.get("database", "sqlite")
+    if database == "sqlite":
+        return None
+    server = request.getfixturevalue("postgres_server")
+    server.start()
+    return server
+
+
+class Rig:
+    """A house, its writers, and a training that is always under way."""
+
+    def __init__(
+        self,
+        folder: Path,
+        postgres: Any,
+        seed: int,
+        plant: str | None = None,
+        writers: int = WRITERS,
+        ledger: Path | None = None,
+    ) -> None:
+        self.house = House(folder, postgres=postgres, plant=plant)
+        victim = "server" if writers else "children"
+        self.report = Report(f"{victim} on {'SQLite' if postgres is None else 'Postgres'}", seed)
+        self.random = random.Random(seed)
+        self.ledger = Ledger((ledger or folder) / "ledger.jsonl")
+        self.up = threading.Event()
+        self.sealed: set[str] = set()
+        self.unbroken = self.house.learned(self.house.submit(EPOCHS))
+        self.witness = self.house.submit(EPOCHS)
+        self.writers = [
+            Writer(number, self.house.served.address, self.house.token, self.ledger, self.up, pause=0.03)
+            for number in range(writers)
+        ]
+
+    def close(self) -> None:
+        for writer in self.writers:
+            writer.leave()
+        self.house.close()
+        self.ledger.close()
+
+    def start_writing(self) -> None:
+        for writer in self.writers:
+            writer.start()
+        self.up.set()
+
+    def look(self) -> None:
+        """The invariants that hold at every moment."""
+        house, report = self.house, self.report
+        if house.postgres is None or report.kills % 5 == 0:
+            # Asking Postgres about every reference takes as long as a kill.
+            invariants.sound(house)
+        report.compared += invariants.acknowledged(house, self.writers)
+        invariants.one_end(house, self.sealed)
+        invariants.whole(house)
+        invariants.tidy(house)
+        job = house.job(self.witness)
+        if job["status"] == "completed":
+            self._compare(self.witness)
+            self.witness = house.submit(EPOCHS)
+
+    def last_look(self) -> None:
+        """Let everything end, and compare all of it."""
+        for writer in self.writers:
+            writer.finish()
+        house, report = self.house, self.report
+        house.ended(self.witness)
+        invariants.one_end(house, set())
+        self._compare(self.witness)
+        until(lambda: not house.rows("SELECT id FROM training_jobs WHERE status IN ('queued', 'running')"), 120)
+        report.compared += invariants.acknowledged(house, self.writers, sample=None)
+        invariants.one_end(house, set())
+        invariants.whole(house)
+        invariants.sound(house)
+        invariants.alive(house)
+        invariants.tidy(house, at_rest=True)
+        report.forgotten = invariants.forgotten(house, report.kills)
+        report.acknowledged = self.ledger.acknowledged()
+        report.doubts = sum(writer.doubts for writer in self.writers)
+
+    def kill_server(self) -> None:
+        """One kill at a random moment, and the look after it; sometimes only when the training goes on again."""
+        house, report = self.house, self.report
+        if self.random.random() < 0.4:
+            until(lambda: house.children(self.witness) or house.job(self.witness)["status"] == "completed")
+            report.running.append(time.monotonic() - self.ready_at)
+            time.sleep(self.random.uniform(0.0, 0.5))
+        else:
+            time.sleep(self.random.uniform(0.05, 1.0))
+        self.up.clear()
+        house.kill()
+        report.kills += 1
+        report.ready.append(house.start())
+        self.ready_at = time.monotonic()
+        self.look()
+        self.up.set()
+
+    def kill_child(self) -> None:
+        """One kill of the process that trains, once it has done at least an epoch since the last."""
+        house, report = self.house, self.report
+        if house.job(self.witness)["status"] == "completed":
+            self.look()
+        before = house.job(self.witness)["progress"]["current_epoch"]
+
+        def going() -> int | None:
+            job = house.job(self.witness)
+            pids = [pid for pid in house.children(self.witness)[-1:] if alive({pid})]
+            if job["status"] == "completed":
+                return -1
+            return pids[0] if pids and job["progress"]["current_epoch"] > before else None
+
+        pid = until(going, every=0.005)
+        if pid < 0:
+            return
+        time.sleep(self.random.uniform(0.0, 0.1))
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        died = time.monotonic()
+        known = len(house.children(self.witness))
+        until(lambda: len(house.children(self.witness)) > known or house.job(self.witness)["status"] == "completed")
+        report.running.append(time.monotonic() - died)
+        report.kills += 1
+
+    ready_at = 0.0
+
+    def _compare(self, id: str) -> None:
+        invariants.same(self.house.learned(id), self.unbroken)
+        self.report.witnesses += 1
+
+
+@pytest.fixture
+def said(record_property: Callable[[str, object], None]) -> Iterator[list[Report]]:
+    """Reports for the end of the run."""
+    reports: list[Report] = []
+    yield reports
+    for report in reports:
+        record_property("report", str(report))
+
+
+def burn(rig: Rig, kills: int) -> None:
+    rig.ready_at = time.monotonic()
+    rig.start_writing()
+    while rig.report.kills < kills:
+        rig.kill_server()
+    rig.last_look()
+
+
+def orphan(rig: Rig, kills: int) -> None:
+    while rig.report.kills < kills:
+        rig.kill_child()
+    rig.last_look()
+
+
+@pytest.mark.parametrize(
+    ("database", "plant", "number"),
+    [
+        pytest.param("sqlite", "late_commit", "I1", marks=pytest.mark.xdist_group("rig-sqlite")),
+        pytest.param("postgres", "charges_twice", "I4", marks=pytest.mark.xdist_group("rig-postgres")),
+    ],
+)
+def test_the_rig_for_servers_catches(postgres: Any, tmp_path: Path, database: str, plant: str, number: str) -> None:
+    """A server with a planted bug breaks the invariant that the bug is about, within a few kills."""
+    rig = Rig(tmp_path, postgres, SEED, plant)
+    try:
+        with pytest.raises(Broken, match=number):
+            burn(rig, 12)
+    finally:
+        rig.close()
+
+
+@pytest.mark.parametrize(
+    ("database", "kills"),
+    [
+        pytest.param("sqlite", 45, marks=pytest.mark.xdist_group("rig-sqlite")),
+        pytest.param("postgres", 15, marks=pytest.mark.xdist_group("rig-postgres")),
+        pytest.param("sqlite", 700, marks=[pytest.mark.long, pytest.mark.xdist_group("rig-sqlite")]),
+        pytest.param("postgres", 300, marks=[pytest.mark.long, pytest.mark.xdist_group("rig-postgres")]),
+    ],
+)
+def test_a_server_that_is_killed(postgres: Any, tmp_path: Path, database: str, kills: int, said: list[Report]) -> None:
+    """Whatever the moment: nothing acknowledged is lost, nothing is done twice, trainings end bit for bit the same."""
+    rig = Rig(tmp_path, postgres, SEED + kills)
+    said.append(rig.report)
+    try:
+        burn(rig, kills)
+    finally:
+        rig.close()
+
+
+@pytest.mark.parametrize(("plant", "number"), [("forgets_checkpoint", "I7"), ("drifts", "I11")])
+@pytest.mark.xdist_group("rig-postgres")
+def test_the_rig_for_children_catches(tmp_path: Path, plant: str, number: str) -> None:
+    """Epochs done twice, and an optimiser that forgets, are found."""
+    rig = Rig(tmp_path, None, SEED, plant, writers=0)
+    try:
+        with pytest.raises(Broken, match=number):
+            orphan(rig, 3)
+    finally:
+        rig.close()
+
+
+@pytest.mark.xdist_group("rig-postgres")
+def test_children_that_are_killed(tmp_path: Path, said: list[Report]) -> None:
+    """Twenty kills of processes that train: each job goes on from its last epoch and ends bit for bit the same."""
+    rig = Rig(tmp_path, None, SEED, writers=0)
+    said.append(rig.report)
+    try:
+        orphan(rig, 20)
+    finally:
+        rig.close()
