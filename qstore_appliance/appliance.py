@@ -271,6 +271,8 @@ class Appliance:
             await self.remote_jobs.start()
             await self.outbox.start()
         slots.start()
+        # Before anybody can ask: who lists backends that nobody probes waits for all of them.
+        await self.backends.start(after=PRELOAD_AFTER_SECONDS)
         stack.push_async_callback(stop_slots)
         stack.push_async_callback(reaper.close)
         stack.push_async_callback(self.circuit_runs.close)
@@ -284,7 +286,6 @@ class Appliance:
         """Load the engine beside the server, then see which backends work."""
         await asyncio.sleep(PRELOAD_AFTER_SECONDS)
         children.preload()
-        await self.backends.start()
         await self.backends.probed()
         with contextlib.suppress(QStoreError):
             # The other machines hear at once what works here; else with the next heartbeat.

@@ -88,10 +88,15 @@ class Probes:
         self._measuring: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Probe every backend in the background, one after the other, the built-in one first; then whenever it is due."""
+    async def start(self, after: float = 0.0) -> None:
+        """
+        Probe every backend in the background, one after the other, the built-in one first; then whenever it is due.
+
+        Args:
+            after: Seconds to leave the machine to others first. Until then the backends are "starting".
+        """
         if self._round is None:
-            self._round = asyncio.create_task(self._probe_all(), name="backends.probe")
+            self._round = asyncio.create_task(self._probe_all(after), name="backends.probe")
             self._measuring = asyncio.create_task(self._measure(), name="backends.measure")
             self._watching = asyncio.create_task(self._watch(), name="backends.watch")
 
@@ -105,10 +110,10 @@ class Probes:
         self._round = self._measuring = self._watching = None
 
     async def probed(self) -> None:
-        """Wait until every backend has been probed once."""
+        """Wait until every backend has been probed once. Who gives up waiting does not end the round for others."""
         await self.start()
         if self._round is not None:
-            await self._round
+            await asyncio.shield(self._round)
 
     async def look(self) -> None:
         """
@@ -176,7 +181,8 @@ class Probes:
 
     # Inside ------------------------------------------------------------------------------------------------------
 
-    async def _probe_all(self) -> None:
+    async def _probe_all(self, after: float) -> None:
+        await asyncio.sleep(after)
         for name in self._names:
             if name not in self._described:
                 await asyncio.shield(self._probe(name))

@@ -122,6 +122,33 @@ async def test_backend_is_starting_until_it_is_probed(build: Any) -> None:
     await backends.close()
 
 
+async def test_list_does_not_wait_for_a_server_that_probes_later(build: Any) -> None:
+    """A server is asked before its first probe has begun: the list says "starting" at once."""
+    backends = build(native=described("native"))
+    await backends.start(after=3600.0)
+
+    (record,) = await asyncio.wait_for(backends.listed(make_caller()), 10.0)
+
+    assert record.status == "starting"
+    await backends.close()
+
+
+async def test_who_gives_up_waiting_does_not_end_the_round(build: Any) -> None:
+    """A client that hangs up while it waits for the list leaves the probes of all backends running."""
+    backends = build(native=described("native"), qsim=described("qsim"))
+    backends.calculator_for_test.gate.clear()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(backends.listed(make_caller()), 0.05)
+    backends.calculator_for_test.gate.set()
+
+    found = await asyncio.wait_for(backends.listed(make_caller()), 10.0)
+    await asyncio.wait_for(backends.probed(), 10.0)
+
+    assert [record.name for record in found] == ["native", "qsim"]
+    assert {record.status for record in await backends.listed(make_caller())} == {"available"}
+    await backends.close()
+
+
 async def test_auto_takes_the_fastest_that_fits(build: Any) -> None:
     """ "auto" goes through the simulators from the fastest on, and never takes hardware."""
     backends = build(
