@@ -1,5 +1,5 @@
 """
-Which tests run, and whether any was skipped that could have run.
+Which tests run, how long they may, and whether any was skipped that could have run.
 
 A skipped test proves nothing. On a developer's machine a missing part (a browser, a GPU) is skipped with its reason and
 counted; where `CI` is set, a skip fails the run unless words of its reason stand in `MAY_BE_MISSING`.
@@ -18,6 +18,9 @@ MAY_BE_MISSING = (
     "only root",
 )
 
+#: For a test marked `long`; what the others may take stands in pyproject.toml.
+LONG_SECONDS = 6 * 3600
+
 _skipped: dict[str, list[str]] = {}
 
 
@@ -27,10 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves the long tests out, unless asked for: deselected, so that they do not count as skipped."""
-    if config.getoption("--long"):
-        return
     left_out = [item for item in items if item.get_closest_marker("long")]
-    if left_out:
+    if config.getoption("--long"):
+        for item in left_out:
+            item.add_marker(pytest.mark.timeout(LONG_SECONDS))
+    elif left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
 

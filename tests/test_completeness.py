@@ -19,7 +19,19 @@ def run_pytest(folder: Path, source: str, *options: str, ci: bool) -> tuple[int,
     environment |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     if ci:
         environment["CI"] = "true"
-    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "tests.completeness", "--rootdir", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "xdist",
+        "-p",
+        "pytest_timeout",
+        "-p",
+        "tests.completeness",
+        "--rootdir",
+        str(folder),
+    ]
     command += [*options, str(folder)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
     return done.returncode, done.stdout
@@ -79,6 +91,58 @@ def test_long_tests_run_when_asked_for(tmp_path: Path):
 
     assert "1 passed, 1 deselected" in without
     assert "2 passed" in with_long
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_test_that_hangs_fails_alone(tmp_path: Path, workers: str):
+    """A test that never ends is failed with where it hung, also in a group, and those behind it run."""
+    source = (
+        "import time, pytest\n"
+        "pytestmark = pytest.mark.xdist_group('one')\n"
+        "def test_one(): time.sleep(3600)\n"
+        "def test_two(): pass\n"
+    )
+
+    code, output = run_pytest(
+        tmp_path,
+        source,
+        "-o",
+        "timeout=1",
+        "-o",
+        "timeout_method=signal",
+        "-n",
+        workers,
+        "--dist",
+        "loadgroup",
+        ci=True,
+    )
+
+    assert code == 1, output
+    assert "time.sleep(3600)" in output
+    assert "Failed: Timeout" in output
+    assert "1 failed, 1 passed" in output
+
+
+def test_long_tests_may_take_long(tmp_path: Path):
+    """The time that other tests have does not hold for those marked `long`."""
+    source = "import time, pytest\n@pytest.mark.long\ndef test_one(): time.sleep(1.5)\n"
+
+    _, output = run_pytest(tmp_path, source, "--long", "-o", "timeout=1", "-o", "timeout_method=signal", ci=True)
+
+    assert "1 passed" in output
+
+
+def test_a_worker_that_crashes_ends_the_run(tmp_path: Path):
+    """`scripts/test` has no crashed worker replaced: xdist can hang when it does that under loadgroup."""
+    source = "import os\ndef test_one(): os._exit(1)\ndef test_two(): pass\ndef test_three(): pass\n"
+    (options,) = re.findall(
+        r"^exec .* -m pytest (.*) --durations", (ROOT / "scripts" / "test").read_text(), re.MULTILINE
+    )
+
+    code, output = run_pytest(tmp_path, source, *options.split(), ci=True)
+
+    assert code != 0, output
+    assert "crashed while running" in output
 
 
 def test_a_group_stays_in_one_worker(tmp_path: Path):
