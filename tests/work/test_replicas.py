@@ -146,21 +146,19 @@ async def test_two_models_share_the_only_place(replicas: PredictorReplicas, arti
 async def test_many_ask_at_once(replicas: PredictorReplicas, artifact: Path) -> None:
     """Questions at the same time are answered one after the other, none is lost, and the loop goes on meanwhile."""
     await replicas.open("deploy_a", str(artifact), "native", {}, 1)
-    turns, done = 0, asyncio.Event()
+    [pid] = children_of("predict")
+    os.kill(pid, signal.SIGSTOP)
+    asking = [asyncio.create_task(ask(replicas, n=20)) for _ in range(60)]
+    # Turns of the loop while nobody can answer; a loop that waited itself would never come back here.
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    waiting = sum(not task.done() for task in asking)
+    os.kill(pid, signal.SIGCONT)
 
-    async def watch() -> None:
-        nonlocal turns
-        while not done.is_set():
-            turns += 1
-            await asyncio.sleep(0.001)
+    answers = await asyncio.gather(*asking)
 
-    watching = asyncio.create_task(watch())
-    answers = await asyncio.gather(*(ask(replicas, n=20) for _ in range(60)))
-    done.set()
-    await watching
-
+    assert waiting == 60
     assert [len(answer) for answer in answers] == [20] * 60
-    assert turns > 20
 
 
 async def test_closed_deployment_answers_nobody(replicas: PredictorReplicas, artifact: Path) -> None:
