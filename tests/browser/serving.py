@@ -107,7 +107,15 @@ class Lab:
         return envelope["data"]
 
     def submit(
-        self, name: str, dataset: str, *, epochs: int, qubits: int = 4, batch_size: int = 32, **config: Any
+        self,
+        name: str,
+        dataset: str,
+        *,
+        epochs: int,
+        qubits: int = 4,
+        batch_size: int = 32,
+        budget_limit: float | None = None,
+        **config: Any,
     ) -> str:
         """A job on a new circuit of one layer; its id."""
         turns = [("RY", "x_{}"), ("RY", "theta_{}"), ("RZ", "phi_{}")]
@@ -125,7 +133,8 @@ class Lab:
             "seed": 1,
             "dataset": {"type": dataset, "features": {"method": "pca", "count": qubits}},
         }
-        return str(self.post("/v1/jobs", {"circuit_id": circuit["id"], "config": config})["job_id"])
+        draft = {"circuit_id": circuit["id"], "config": config, "budget_limit": budget_limit}
+        return str(self.post("/v1/jobs", draft)["job_id"])
 
     def finished(self, job_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + JOB_SECONDS

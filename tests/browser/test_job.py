@@ -59,6 +59,45 @@ def test_a_live_job_moves_without_reload_and_can_be_cancelled(lab: Lab, page: An
             lab.post(f"/v1/jobs/{job_id}/cancel", {})
 
 
+def test_a_job_is_paused_and_resumed(lab: Lab, page: Any):
+    """Pause stops the epochs and says so; Resume goes on from there, without a reload."""
+    job_id = lab.submit("Pausing", "digits", **LONG)
+    try:
+        page.goto(f"/app/jobs/{job_id}")
+        page.locator("[data-part=loss] canvas").wait_for()
+        page.get_by_role("button", name="Pause", exact=True).click()
+        page.locator("[data-part=status]", has_text="Paused").wait_for()
+        stopped = lab.get(f"/v1/jobs/{job_id}")["progress"]["current_epoch"]
+        assert page.get_by_role("button", name="Pause", exact=True).is_hidden()
+
+        page.get_by_role("button", name="Resume").click()
+        wait_for_epoch(page, stopped + 1)
+
+        assert page.locator("[data-part=status]").inner_text() == "Training"
+        assert page.get_by_role("button", name="Raise its limit").is_hidden(), "it has no limit to raise"
+    finally:
+        lab.post(f"/v1/jobs/{job_id}/cancel", {})
+
+
+def test_a_limit_is_raised(lab: Lab, page: Any):
+    """The dialog raises a job's limit; one that is no higher is refused with the API's sentence."""
+    job_id = lab.submit("Limited", "digits", budget_limit=1.0, **LONG)
+    try:
+        page.goto(f"/app/jobs/{job_id}")
+        page.get_by_role("button", name="Raise its limit").click()
+        page.get_by_label("New limit in US dollars").fill("0.5")
+        page.get_by_role("button", name="Raise the limit").click()
+        page.locator("[data-part=top-up-fault]", has_text="must be more than").wait_for()
+
+        page.get_by_label("New limit in US dollars").fill("2.5")
+        page.get_by_role("button", name="Raise the limit").click()
+        page.locator("[data-part=top-up-dialog]").wait_for(state="hidden")
+
+        assert lab.get(f"/v1/jobs/{job_id}")["budget_limit"] == 2.5
+    finally:
+        lab.post(f"/v1/jobs/{job_id}/cancel", {})
+
+
 def test_the_noise_of_a_job_is_shown(lab: Lab, page: Any):
     """The configuration names the channels with their strengths, beside the shots."""
     noise = {"readout": {"p01": 0.01, "p10": 0.04}}

@@ -26,6 +26,7 @@ def pages(job: dict[str, Any]) -> list[tuple[str, str]]:
         (f"/app/jobs/{job['id']}", "[data-part=loss] canvas"),
         ("/app/models", "[data-part=rows] tr"),
         (f"/app/models/{job['model_id']}", "[data-part=examples] button"),
+        ("/app/costs", "[data-part=rows] tr"),
     ]
 
 

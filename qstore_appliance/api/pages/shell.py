@@ -31,6 +31,8 @@ ACTIONS = {
     "deploy": "models:deploy",
     "retire": "models:retire",
     "predict": "models:predict",
+    "budget": "budget:read",
+    "billing": "billing:write",
 }
 
 

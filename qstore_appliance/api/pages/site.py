@@ -44,6 +44,10 @@ async def model(request: Request, model_id: str) -> HTTPResponse:
     return await shell.inside(request, "model.html", "models", id=model_id)
 
 
+async def costs(request: Request) -> HTTPResponse:
+    return await shell.inside(request, "costs.html", "costs")
+
+
 async def missing(request: Request, path: str) -> HTTPResponse:
     """Everything else under `/app`."""
     if request.ctx.caller is None:
@@ -79,6 +83,7 @@ blueprint.add_route(jobs, "/app/jobs", methods=GET)
 blueprint.add_route(job, "/app/jobs/<job_id:str>", methods=GET)
 blueprint.add_route(models, "/app/models", methods=GET)
 blueprint.add_route(model, "/app/models/<model_id:str>", methods=GET)
+blueprint.add_route(costs, "/app/costs", methods=GET)
 blueprint.add_route(missing, "/app/<path:path>", methods=GET)
 
 

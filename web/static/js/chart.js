@@ -79,7 +79,8 @@ export class Chart {
     const copper = colour("copper");
     const options = {
       ...this.#size(),
-      padding: [8, 10, 0, 0],
+      // On the right half of the last number of the x axis, which may be a long one.
+      padding: [8, 22, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: synchronised }, points: { size: 7 } },
       scales: {

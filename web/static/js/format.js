@@ -1,6 +1,7 @@
 // Numbers, times and money as people read them.
 
 const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const COUNT = new Intl.NumberFormat("en");
 
@@ -62,6 +63,11 @@ export function elapsed(start, end) {
 
 export function date(text) {
   return text ? DATE.format(new Date(text)) : DASH;
+}
+
+/** A day of the ledger, `2025-12-01`, which is one of UTC. */
+export function day(text) {
+  return text ? DAY.format(new Date(`${text}T00:00:00Z`)) : DASH;
 }
 
 export function clock(text) {

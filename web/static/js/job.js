@@ -6,12 +6,12 @@ import * as format from "./format.js";
 import { Live } from "./live.js";
 import { Log } from "./log.js";
 import { get, post } from "./rest.js";
+import { Steering } from "./steering.js";
 import { curvesOf, figures, result } from "./task.js";
 
 const content = document.querySelector("[data-page]");
 const id = content.dataset.id;
 const path = `/v1/jobs/${encodeURIComponent(id)}`;
-const mayCancel = content.dataset.scopes.split(" ").includes("cancel");
 const curves = new Curves();
 const log = new Log(id);
 
@@ -117,9 +117,7 @@ function drawHead() {
   const words = [dataset, size, backend && `on ${backend}`, `submitted ${format.ago(job.created_at)}`];
   write(part("subtitle"), words.filter(Boolean).join(" · "));
   show(part("link"), !format.ENDED.has(job.status) || part("link").dataset.state !== "live");
-  show(part("cancel"), mayCancel && !format.ENDED.has(job.status));
-  part("cancel").disabled = Boolean(job.cancel_requested);
-  write(part("cancel"), job.cancel_requested ? "Cancelling…" : "Cancel job");
+  steering.draw(job);
   show(part("model"), Boolean(job.model_id));
   if (job.model_id) part("model").href = `/app/models/${encodeURIComponent(job.model_id)}`;
   drawReason();
@@ -245,20 +243,7 @@ function drawConfiguration() {
   ]);
 }
 
-part("cancel").addEventListener("click", () => part("cancel-dialog").showModal());
-part("cancel-dialog").addEventListener("close", async () => {
-  if (part("cancel-dialog").returnValue !== "cancel") return;
-  part("cancel-dialog").returnValue = "";
-  job = { ...job, cancel_requested: true };
-  drawHead();
-  try {
-    await post(`${path}/cancel`);
-    await refresh();
-  } catch (fault) {
-    await refresh();
-    problem(part("problem"), fault);
-  }
-});
+const steering = new Steering(path, content.dataset.scopes.split(" "), refresh);
 
 const live = new Live((state, sentence) => {
   part("link").dataset.state = state;

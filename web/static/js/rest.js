@@ -24,6 +24,11 @@ export async function post(path, body = {}, key = randomKey()) {
   return (await answer("POST", path, body, key)).data;
 }
 
+/** The whole of a thing that is there: sending it twice is the same as once. */
+export async function put(path, body) {
+  return (await answer("PUT", path, body)).data;
+}
+
 export function signIn() {
   const here = location.pathname + location.search;
   location.assign(`/app/sign-in?next=${encodeURIComponent(here)}`);
