@@ -45,7 +45,10 @@ SELECT id FROM (
 
 
 class Place(NamedTuple):
-    """Where a job stands: jobs before it, and when one of the slots will come to it; None where one is free."""
+    """
+    Where a job stands: jobs before it, and when one of the slots will come to it: now where one is free. None where
+    nobody can tell: this server has no slots, or what holds the job back is not a slot.
+    """
 
     before: int
     starts: datetime | None
@@ -143,8 +146,11 @@ class Lines:
         now = await self._now()
         before, seconds = await self._before(row, now)
         slots = self._slots()
-        if not slots or now.running + before < slots:
+        if not slots:
             return Place(before, None)
+        if now.running + before < slots:
+            held = row.backend in now.held or row.organization_id in now.full
+            return Place(before, None if held else self._clock.now())
         for job in await JobRow.filter(status=Status.RUNNING).only("progress", "expected_seconds"):
             eta = msgspec.convert(job.progress, Progress).eta_seconds
             seconds += eta if eta is not None else job.expected_seconds or 0.0

@@ -50,7 +50,7 @@ async def test_submitted_job_waits_in_its_row_and_its_slots_are_told(laboratory:
     job = await laboratory.jobs.get(caller, submitted.job_id)
 
     assert submitted.backend == submitted.auto_backend == "native"
-    assert submitted.estimated_start is None
+    assert submitted.estimated_start == job.created_at
     assert submitted.queue_position == 1
     assert job.status == Status.QUEUED
     assert job.config["seed"] >= 0

@@ -98,17 +98,25 @@ async def test_a_low_job_is_taken_within_an_hour(laboratory: Laboratory, clock: 
     assert 20 * 60 <= (clock.now() - began).total_seconds() <= 61 * 60
 
 
-async def test_places_and_starts(laboratory: Laboratory) -> None:
-    """`queue_position` counts organizations' turns; `estimated_start` is there once no slot would be free."""
+async def test_places_and_starts(laboratory: Laboratory, clock: SteppingClock) -> None:
+    """`queue_position` counts organizations' turns; `estimated_start` is now where a slot is free, else later."""
     ada, bob = await laboratory.caller(), await laboratory.caller()
     found = [await laboratory.submit(ada) for _ in range(4)]
     other = await laboratory.submit(bob)
 
     assert [one.queue_position for one in found] == [1, 2, 3, 4]
-    assert [one.estimated_start is None for one in found] == [True, True, False, False]
-    starts = [one.estimated_start for one in found[2:]]
-    assert starts[0] < starts[1]  # type: ignore[operator]
+    starts = [one.estimated_start for one in found]
+    assert starts[:2] == [clock.now()] * 2
+    assert clock.now() < starts[2] < starts[3]  # type: ignore[operator]
     assert other.queue_position in (1, 2)
+
+
+async def test_nobody_can_tell_when_it_starts(laboratory: Laboratory) -> None:
+    """Behind the organization's own limit a free slot says nothing of when the job will start."""
+    ada = await laboratory.caller(max_concurrent_jobs=1)
+    await laboratory.begun(ada)
+
+    assert (await laboratory.submit(ada)).estimated_start is None
 
 
 async def test_reasons_are_sentences_that_are_true(laboratory: Laboratory, clock: SteppingClock) -> None:
