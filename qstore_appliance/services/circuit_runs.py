@@ -130,6 +130,8 @@ class CircuitRuns:
             async with self._database.transaction():
                 if await self._backends.hold(row.backend) is not None:
                     continue
+                # What was looked up before took its time: the job starts now.
+                now = self._clock.now()
                 taken = await CircuitJobRow.filter(id=row.id, fence=row.fence, status=row.status).update(
                     status=CircuitJobStatus.RUNNING, fence=row.fence + 1, lease_until=now + LEASE, started_at=now
                 )

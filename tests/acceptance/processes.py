@@ -89,7 +89,7 @@ class Program:
                 raise AssertionError(f"no {pattern!r} (exit code {code}): {self.log.read_text()[-3000:]}")
             time.sleep(0.02)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20.0) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 90.0) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
@@ -207,7 +207,7 @@ def alive(pids: set[int]) -> set[int]:
     return running
 
 
-def wait_until_gone(pids: set[int], seconds: float = 3.0) -> None:
+def wait_until_gone(pids: set[int], seconds: float = 30.0) -> None:
     """A child notices a moment later that its server is gone."""
     deadline = time.monotonic() + seconds
     while alive(pids):

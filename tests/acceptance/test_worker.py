@@ -103,7 +103,7 @@ def test_jobs_run_elsewhere(served: Served, client: httpx.Client, shared: dict[s
         began = time.monotonic()
 
         assert worker.stop() == 0
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 150
     finally:
         worker.stop()
     wait_until_gone(children)

@@ -301,7 +301,7 @@ def test_stopping(fake: FakeIonQ, client: IonQ) -> None:
     with pytest.raises(Cancelled):
         client.run(PAYLOAD)
 
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 15
     assert [job["status"] for job in fake.jobs.values()] == ["canceled"]
 
 
@@ -315,7 +315,7 @@ def test_a_training_that_is_cancelled(fake: FakeIonQ) -> None:
     with pytest.raises(Cancelled):
         simulator.expectations(execution())
 
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 15
     assert [job["status"] for job in fake.jobs.values()] == ["canceled"]
 
 
@@ -359,7 +359,7 @@ def test_nonsense_is_told_as_such(fake: FakeIonQ, client: IonQ, what: str, where
             client.get(f"/jobs/{id}/results/probabilities"), "results"
         ) if where == "results" else client.wait(id)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50
 
 
 def test_redirects_are_not_followed(fake: FakeIonQ, client: IonQ) -> None:

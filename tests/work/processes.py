@@ -44,7 +44,7 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def seconds_until_gone(pids: set[int], most: float = 5.0) -> float:
+def seconds_until_gone(pids: set[int], most: float = 50.0) -> float:
     """How long it took until the last of them was gone."""
     began = time.monotonic()
     while any(exists(pid) for pid in pids):

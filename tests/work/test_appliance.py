@@ -170,7 +170,7 @@ asyncio.run(main())
     # Ends only when every process that has inherited the pipes has closed them.
     _, errors = process.communicate(timeout=10)
 
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 30
     assert (process.returncode, errors.decode()) == (0, "")
 
 

@@ -36,7 +36,7 @@ async def test_a_paused_job_goes_on_exactly(bench: Bench) -> None:
     job_id = (await bench.appliance.jobs.submit(bench.caller, JobDraft.model_validate(row))).job_id
 
     stopped = await paused(bench, job_id)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(50):
         while children_of("train"):
             await asyncio.sleep(0.01)
     await bench.appliance.top_ups.top_up(bench.caller, job_id, TopUpDraft(budget_limit=50.0))

@@ -68,7 +68,7 @@ def test_end_is_told_in_words() -> None:
 
     other = children.start("calculate")
     other.close()
-    assert seconds_until_gone({other.pid}) < 1.0
+    assert seconds_until_gone({other.pid}) < 10
     assert child not in children.living()
 
 

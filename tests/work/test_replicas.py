@@ -94,7 +94,7 @@ async def test_killed_replica_is_replaced(replicas: PredictorReplicas, artifact:
     os.kill(pid, signal.SIGKILL)
 
     while [state["pid"] for state in replicas.state("deploy_a") if state["pid"] not in (None, pid)] == []:
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 20
         await asyncio.sleep(0.01)
 
     print(f"replica replaced: {time.monotonic() - began:.2f} s")
@@ -122,7 +122,7 @@ async def test_stuck_replica_meets_the_deadline(artifact: Path) -> None:
 
     with pytest.raises(DeadlineExceeded):
         await ask(replicas)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(50):
         while not [state for state in replicas.state("deploy_a") if state["state"] == "ready"]:
             await asyncio.sleep(0.02)
 

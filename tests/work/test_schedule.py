@@ -43,7 +43,7 @@ async def look(waiting: Waiting, reaper: Reaper) -> None:
     """Let the reaper look once more."""
     before = waiting.looks
     reaper.tell()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while waiting.looks == before:
             await asyncio.sleep(0.001)
     await asyncio.sleep(0.001)
@@ -87,5 +87,5 @@ async def test_stopping_wins_over_being_told() -> None:
         await asyncio.sleep(0.001)
 
         reaper.tell()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await reaper.close()

@@ -35,7 +35,7 @@ async def test_killed_server_takes_everything_along_and_its_successor_goes_on(tm
         server.kill()
         seconds = seconds_until_gone(below)
     print(f"children gone {seconds * 1e3:.0f} ms after the kill")
-    assert seconds < 1.0
+    assert seconds < 10
 
     async with Appliance.open(Settings(data_dir=tmp_path / "data")) as appliance:
         opened = time.monotonic()
@@ -69,7 +69,7 @@ def test_nothing_goes_on_loading_for_a_dead_server(seconds: float) -> None:
     server.kill()
 
     assert len(below) == 2
-    assert seconds_until_gone(below) < 1.0
+    assert seconds_until_gone(below) < 10
     server.communicate()
 
 
@@ -99,6 +99,6 @@ async def test_orphans_of_a_killed_forkserver_die_too(tmp_path: Path) -> None:
         seconds = seconds_until_gone({child})
         names = await appliance.calculator.call("qstore_appliance.engine.discovery:names")
 
-        assert seconds < 1.0
+        assert seconds < 10
         assert "native" in names
         assert (await bench.ended(await bench.submit())).status == Status.COMPLETED

@@ -125,7 +125,7 @@ def test_postgres_is_restarted(postgres_server: Postgres, tmp_path: Path) -> Non
             began = time.monotonic()
             answer = rig.client.get(f"/v1/jobs/{witness}")
             assert answer.status_code == 503, answer.text
-            assert time.monotonic() - began < 20
+            assert time.monotonic() - began < 120
             assert rig.client.get("/health").status_code == 200
             time.sleep(pause)
             postgres_server.start()
