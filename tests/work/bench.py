@@ -52,13 +52,13 @@ class Bench:
     async def job(self, job_id: str) -> Job:
         return await self.appliance.jobs.get(self.caller, job_id)
 
-    async def ended(self, job_id: str, seconds: float = 60) -> Job:
+    async def ended(self, job_id: str, seconds: float = 300) -> Job:
         async with asyncio.timeout(seconds):
             while (job := await self.job(job_id)).status not in TERMINAL:
                 await asyncio.sleep(0.02)
         return job
 
-    async def trained(self, job_id: str, epochs: int = 1, seconds: float = 60) -> Job:
+    async def trained(self, job_id: str, epochs: int = 1, seconds: float = 300) -> Job:
         """The job once it has finished so many epochs."""
         async with asyncio.timeout(seconds):
             while (job := await self.job(job_id)).progress.current_epoch < epochs:

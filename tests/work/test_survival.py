@@ -41,7 +41,7 @@ async def test_killed_server_takes_everything_along_and_its_successor_goes_on(tm
         opened = time.monotonic()
         bench = await Bench.at(appliance)
         before = await bench.job(said["job_id"])
-        after = await bench.trained(said["job_id"], before.progress.current_epoch + 1, seconds=20)
+        after = await bench.trained(said["job_id"], before.progress.current_epoch + 1)
         print(f"job goes on {time.monotonic() - opened:.2f} s after the opening, forkserver cold or warm")
         answer = await appliance.models.predict(
             bench.caller, said["model_id"], PredictDraft(inputs=[[5.1, 3.5, 1.4, 0.2]])

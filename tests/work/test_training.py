@@ -106,7 +106,7 @@ async def test_child_that_always_dies_fails_the_job(bench: Bench) -> None:
     # Ten qubits and a batch of everything: the first epoch takes longer than it takes to be killed.
     job_id = await bench.submit(n_qubits=12, epochs=LONG, dataset={"type": "digits"}, batch_size=1)
     killed: set[int] = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         while (job := await bench.job(job_id)).status != Status.FAILED:
             for pid in set(children_of("train")) - killed:
                 killed.add(pid)
@@ -169,7 +169,7 @@ async def test_lost_messages_are_sent_again(bench: Bench) -> None:
     job_id = await bench.submit()
     queue._put = put  # type: ignore[method-assign]
 
-    assert (await bench.ended(job_id, seconds=15)).status == Status.COMPLETED
+    assert (await bench.ended(job_id)).status == Status.COMPLETED
 
 
 async def test_two_slots_train_two_jobs(tmp_path: Path) -> None:
