@@ -113,7 +113,7 @@ class Appliance:
         self.passwords = Passwords()
         self.accounts = Accounts(database, clock, self.passwords, settings)
         self.sessions = Sessions(database, clock, self.accounts, settings, secret)
-        self.circuits = Circuits(database, clock)
+        self.circuits = Circuits(database, clock, self.calculator)
         self.datasets = Datasets(database, blobs, self.calculator, clock, settings)
         self.idempotency = Idempotency(database, clock)
         self.receivers = Receivers(settings.webhooks)

@@ -10,7 +10,7 @@ from qstore_appliance.cli import acting
 from qstore_appliance.cli.output import more, table
 
 
-async def import_folder(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+async def import_from(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
     yield await appliance.datasets.import_folder(arguments["name"], Path(arguments["folder"]))
 
 
@@ -31,4 +31,4 @@ def _listed(datasets: dict[str, Any], arguments: dict[str, Any]) -> None:
     more(datasets)
 
 
-SHOW = {"import_folder": _imported, "listed": _listed}
+SHOW = {"import_from": _imported, "listed": _listed}

@@ -92,6 +92,8 @@ def _invoke(verb: Verb, settings: Settings, own: dict[str, Any], *, as_json: boo
     module = verb.module
     if "password_file" in own:
         own["password"] = _password(own.pop("password_file"))
+    if "source" in own:
+        own["source"] = _text(own["source"])
     if "file" in own:
         own["document"] = _document(own.pop("file"))
     if own.get("folder"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import Field, StringConstraints, field_validator
@@ -81,6 +81,23 @@ class CircuitDraft(Draft):
     name: Name
     n_qubits: int
     gates: Gates
+    description: Description | None = None
+    parameters: dict[str, Any] | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    _metadata = field_validator("metadata")(checked_metadata)
+
+
+#: What a circuit can be imported from and written as; `engine/formats/spelling.py` reads and writes them.
+Format = Literal["unified", "qstore4", "ionq", "ionq_native", "qasm2", "qasm3"]
+
+
+class CircuitImport(Draft):
+    """`source` is a program's text, or the object of a format that is JSON."""
+
+    name: Name
+    format: Format
+    source: str | dict[str, Any]
     description: Description | None = None
     parameters: dict[str, Any] | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)

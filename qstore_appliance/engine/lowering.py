@@ -9,7 +9,7 @@ leaves over is kept, so that states agree to the last digit and not only up to a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -87,17 +87,36 @@ def with_shifts(circuit: Circuit, features: Sequence[int]) -> Circuit:
         if step.angle is None:
             gates.append(Gate(step.name, step.qubits))
             continue
-        parameter = step.angle.parameter
-        if parameter is None:
-            gates.append(Gate(step.name, step.qubits, (step.angle.offset,)))
-            continue
-        expression = parameter if step.angle.factor == 1.0 else parameter.times(step.angle.factor)
-        if step.angle.offset:
-            expression = expression.plus(expressions.constant(step.angle.offset))
-        if weights.intersection(parameter.symbols):
-            expression = expression.plus(expressions.symbol(f"x_{next(free)}"))
-        gates.append(Gate(step.name, step.qubits, (expression,)))
+        turned = parameter(step.angle)
+        if isinstance(turned, Expression) and weights.intersection(turned.symbols):
+            turned = turned.plus(expressions.symbol(f"x_{next(free)}"))
+        gates.append(Gate(step.name, step.qubits, (turned,)))
     return Circuit(circuit.n_qubits, tuple(gates))
+
+
+def spelled(circuit: Circuit, names: Container[str]) -> Circuit:
+    """
+    The circuit with every gate that is not one of these names written as its steps, up to a global phase.
+
+    Args:
+        names: Gates that may stand; rotations and entanglers always may.
+    """
+    gates: list[Gate] = []
+    for gate in circuit.gates:
+        if gate.name in names or gate.name in ROTATIONS or gate.name in ENTANGLERS:
+            gates.append(gate)
+            continue
+        for step in lower(Circuit(circuit.n_qubits, (gate,))).steps:
+            gates.append(Gate(step.name, step.qubits, () if step.angle is None else (parameter(step.angle),)))
+    return Circuit(circuit.n_qubits, tuple(gates))
+
+
+def parameter(angle: Angle) -> float | Expression:
+    """An angle as the parameter of a gate."""
+    if angle.parameter is None:
+        return angle.offset
+    expression = angle.parameter if angle.factor == 1.0 else angle.parameter.times(angle.factor)
+    return expression.plus(expressions.constant(angle.offset)) if angle.offset else expression
 
 
 class _Steps:

@@ -15,11 +15,18 @@ from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.database.tables.models import ModelRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
-from qstore_appliance.domain.circuits import CircuitDraft, CircuitPatch, CircuitSummary, StoredCircuit
+from qstore_appliance.domain.circuits import (
+    CircuitDraft,
+    CircuitImport,
+    CircuitPatch,
+    CircuitSummary,
+    Format,
+    StoredCircuit,
+)
 from qstore_appliance.domain.jobs import LIVE
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.models import ModelStatus
-from qstore_appliance.domain.ports import Clock
+from qstore_appliance.domain.ports import Calculator, Clock
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.formats import unified
 from qstore_appliance.errors import Conflict, Forbidden, NotFound
@@ -35,10 +42,22 @@ _SUMMARY = ("id", "name", "n_qubits", "depth", "gate_count", "metadata", "versio
 _SERVED = (ModelStatus.DEPLOYING.value, ModelStatus.DEPLOYED.value)
 
 
+#: Reading a long text of OpenQASM takes seconds, of a process that is not this one.
+_READ = "qstore_appliance.engine.formats.spelling:read"
+_WRITE = "qstore_appliance.engine.formats.spelling:write"
+_PARSE_SECONDS = 60.0
+
+
 class Circuits:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    """
+    Args:
+        calculator: Reads and writes the formats of others.
+    """
+
+    def __init__(self, database: Database, clock: Clock, calculator: Calculator) -> None:
         self._database = database
         self._clock = clock
+        self._calculator = calculator
 
     async def create(self, caller: Caller, draft: CircuitDraft) -> StoredCircuit:
         """
@@ -63,6 +82,42 @@ class Circuits:
             await row.save(force_create=True)
             await _tag(row)
         return row.to_domain()
+
+    async def import_from(self, caller: Caller, draft: CircuitImport) -> StoredCircuit:
+        """
+        Store a circuit that is written in another format.
+
+        Raises:
+            InvalidCircuit: With the gate's index, or the line and column of a text.
+            ValidationFailed: `parameters` does not fit the circuit's symbols.
+            DeadlineExceeded: A text that takes longer than a minute to read.
+        """
+        caller.require("circuits:write")
+        found = await self._calculator.call(_READ, draft.format, draft.source, timeout=_PARSE_SECONDS)
+        return await self.create(
+            caller,
+            CircuitDraft(
+                name=draft.name,
+                description=draft.description,
+                n_qubits=found["n_qubits"],
+                gates=found["gates"],
+                parameters=draft.parameters,
+                metadata=draft.metadata,
+            ),
+        )
+
+    async def written(self, caller: Caller, id: str, format: Format) -> str | dict[str, Any]:
+        """
+        A circuit in a format of others, up to a global phase: a text or an object.
+
+        Raises:
+            NotFound: No such circuit in the caller's organization.
+            InvalidCircuit: The format cannot express a gate; with its index.
+        """
+        circuit = await self.get(caller, id)
+        gates = circuit.circuit_definition["gates"]
+        found: str | dict[str, Any] = await self._calculator.call(_WRITE, format, circuit.n_qubits, gates)
+        return found
 
     async def get(self, caller: Caller, id: str) -> StoredCircuit:
         """

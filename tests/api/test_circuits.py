@@ -102,3 +102,45 @@ async def test_other_organizations_see_nothing(client: Client) -> None:
     assert theirs.status_code == absent.status_code == 404
     assert theirs.json()["error"]["message"] == absent.json()["error"]["message"]
     assert (await stranger.get("/v1/circuits")).json()["meta"]["total"] == 0
+
+
+async def test_openqasm_goes_in_and_out(owner: httpx.AsyncClient) -> None:
+    """A program is imported, and comes back as plain text; other formats come in the envelope, and OpenQASM 2 refuses symbols."""
+    source = 'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float theta_0;\nqubit[2] q;\nh q[0];\nry(theta_0) q[1];\n'
+    made = await owner.post("/v1/circuits/import", json={"name": "in", "format": "qasm3", "source": source}, timeout=60)
+    at = made.headers["Location"]
+
+    text = await owner.get(at, params={"format": "qasm3"}, timeout=60)
+    old = (await owner.get(at, params={"format": "qstore4"})).json()["data"]
+    symbolic = await owner.get(at, params={"format": "qasm2"})
+    unknown = await owner.get(at, params={"format": "quil"})
+
+    assert made.status_code == 201
+    assert text.headers["content-type"].startswith("text/plain")
+    assert "ry(theta_0) q[1];" in text.text
+    assert [gate["gate_type"] for gate in old["gates"]] == ["H", "RY"]
+    assert (symbolic.status_code, symbolic.json()["error"]["details"]["index"]) == (422, 1)
+    assert (unknown.status_code, unknown.json()["error"]["details"]["errors"][0]["field"]) == (422, "format")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"source": "OPENQASM 3.0;\nqubit q;\nwarp q;"}, "INVALID_CIRCUIT"),
+        ({"source": {"n_qubits": 1}}, "INVALID_CIRCUIT"),
+        ({"source": "x" * 600_000}, "INVALID_CIRCUIT"),
+        ({"format": "ionq", "source": "h q"}, "INVALID_CIRCUIT"),
+        ({"format": "ionq", "source": {"qubits": 1, "circuit": [{"gate": "warp", "target": 0}]}}, "INVALID_CIRCUIT"),
+        ({"format": "cirq", "source": {}}, "VALIDATION_ERROR"),
+        ({"source": 5}, "VALIDATION_ERROR"),
+        ({"name": ""}, "VALIDATION_ERROR"),
+    ],
+)
+async def test_what_cannot_be_imported(owner: httpx.AsyncClient, change: dict[str, Any], code: str) -> None:
+    """422 with a stable code, and nothing is stored."""
+    body = {"name": "x", "format": "qasm3", "source": "OPENQASM 3.0;\nqubit q;\nU(0, 0, 1) q;", **change}
+
+    answer = await owner.post("/v1/circuits/import", json=body, timeout=60)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+    assert (await owner.get("/v1/circuits")).json()["meta"]["total"] == 0

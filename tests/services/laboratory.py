@@ -115,7 +115,7 @@ class Laboratory:
         blobs = settings.data_dir / "blobs"
         self.blobs = DatabaseBlobs(database, blobs) if settings.is_postgres else FileBlobs(blobs)
         calculator = ThreadCalculator()
-        self.circuits = Circuits(database, clock)
+        self.circuits = Circuits(database, clock, calculator)
         self.datasets = Datasets(database, self.blobs, calculator, clock, settings)
         self.costs = Costs(database, clock)
         self.backends = Backends(database, calculator, settings, clock, self.costs)

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.circuits import CircuitRow, CircuitTagRow
 from qstore_appliance.domain.accounts import Caller
-from qstore_appliance.domain.circuits import CircuitPatch
+from qstore_appliance.domain.circuits import CircuitImport, CircuitPatch, Format
 from qstore_appliance.domain.listing import Page
 from qstore_appliance.errors import Conflict, Forbidden, InvalidCircuit, NotFound, ValidationFailed
 from qstore_appliance.services.circuits import Circuits
-from tests.factories import SteppingClock, make_caller, make_circuit_draft, make_job_row, make_model_row
+from tests.factories import (
+    SteppingClock,
+    ThreadCalculator,
+    make_caller,
+    make_circuit_draft,
+    make_job_row,
+    make_model_row,
+)
 
 RY = {"type": "RY", "targets": [0]}
 
 
 @pytest.fixture
 def circuits(database: Database, clock: SteppingClock) -> Circuits:
-    return Circuits(database, clock)
+    return Circuits(database, clock, ThreadCalculator())
 
 
 @pytest.fixture
@@ -362,3 +369,49 @@ class TestDelete:
             await circuits.delete(colleague, made.id)
 
         await circuits.delete(admin, made.id)
+
+
+class TestFormats:
+    QASM = 'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float theta_0;\nqubit[2] q;\nh q[0];\ncrx(2*theta_0) q[0], q[1];\n'
+
+    async def test_a_text_becomes_a_stored_circuit(self, circuits: Circuits, caller: Caller) -> None:
+        """A program is stored in our spelling, with its symbols as parameters and the tags that it was given."""
+        draft = CircuitImport(name="from Qiskit", format="qasm3", source=self.QASM, metadata={"tags": ["qiskit"]})
+
+        made = await circuits.import_from(caller, draft)
+
+        assert made == await circuits.get(caller, made.id)
+        assert (made.n_qubits, made.gate_count, made.tags) == (2, 2, ["qiskit"])
+        assert made.parameters == {"theta": {"count": 1}}
+        assert made.circuit_definition["gates"][1] == {
+            "type": "CRX", "targets": [0, 1], "parameters": {"theta": "2*theta_0"},
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("format", get_args(Format))
+    async def test_every_format_comes_back(self, circuits: Circuits, caller: Caller, format: Format) -> None:
+        """What is written in a format can be imported from it again."""
+        gates = [{"type": "H", "targets": [0]}, {"type": "RZ", "targets": [1], "parameters": {"theta": 0.5}}]
+        made = await circuits.create(caller, make_circuit_draft(gates=gates, n_qubits=2))
+
+        written = await circuits.written(caller, made.id, format)
+        again = await circuits.import_from(caller, CircuitImport(name="again", format=format, source=written))
+
+        assert again.n_qubits == 2
+        assert again.gate_count >= 2
+
+    async def test_a_wrong_text_stores_nothing(self, circuits: Circuits, caller: Caller) -> None:
+        """The refusal says where; nothing is stored."""
+        with pytest.raises(InvalidCircuit) as caught:
+            await circuits.import_from(
+                caller, CircuitImport(name="x", format="qasm3", source=self.QASM + "warp q[0];\n")
+            )
+
+        assert (caught.value.details["line"], caught.value.details["index"]) == (7, 2)
+        assert await CircuitRow.all().count() == 0
+
+    async def test_others_circuits_are_not_written(self, circuits: Circuits, caller: Caller) -> None:
+        """Another organization's circuit is not there in any format."""
+        made = await circuits.create(make_caller(organization_id="org_other"), make_circuit_draft())
+
+        with pytest.raises(NotFound):
+            await circuits.written(caller, made.id, "qasm3")

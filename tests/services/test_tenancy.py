@@ -43,7 +43,7 @@ async def house(
     for name in ("one", "two"):
         user = await accounts.create_user(f"owner@{name}.example", name, "owner", PASSWORD)
         callers.append(make_caller("owner", user_id=user.id, organization_id=user.organization_id))
-    circuits = Circuits(database, clock)
+    circuits = Circuits(database, clock, ThreadCalculator())
     datasets = Datasets(database, FileBlobs(settings.blob_dir), ThreadCalculator(), clock, settings)
     table = tmp_path / "t.csv"
     table.write_text("length,kind\n1,a\n2,b\n")

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from sanic import Request
-from sanic.response import HTTPResponse
+from sanic.response import HTTPResponse, text
 
 from qstore_appliance.api.envelope import created, listing, nothing, success
-from qstore_appliance.api.inputs import body, page, several
+from qstore_appliance.api.inputs import body, one, page, several
 from qstore_appliance.api.registry import LARGE_BODY, Query, Routes
-from qstore_appliance.domain.circuits import CircuitDraft, CircuitPatch, CircuitSummary, StoredCircuit
+from qstore_appliance.domain.circuits import (
+    CircuitDraft,
+    CircuitImport,
+    CircuitPatch,
+    CircuitSummary,
+    Format,
+    StoredCircuit,
+)
+from qstore_appliance.errors import ValidationFailed
 from qstore_appliance.services.circuits import SORTS
 
 routes = Routes("circuits")
 
+FORMATS = get_args(Format)
+FORMAT = Query(
+    name="format", description="Another way to write it down.", schema={"type": "string", "enum": list(FORMATS)}
+)
 TAGS = Query(name="tags", description="Only circuits with all of these tags, separated by commas.")
 
 
@@ -73,10 +85,32 @@ async def listed(request: Request) -> HTTPResponse:
     return listing(request, await circuits.listed(request.ctx.caller, wanted, several(request, "tags")))
 
 
-@routes.get("/v1/circuits/{id}", "circuits:read", answer=CircuitAnswer)
+@routes.post(
+    "/v1/circuits/import", "circuits:write", body=CircuitImport, answer=CircuitAnswer, status=201, body_bytes=LARGE_BODY
+)
+async def import_from(request: Request) -> HTTPResponse:
+    """Store a circuit that is written in OpenQASM 2 or 3, IonQ's JSON, or the version 4 library's."""
+    draft = body(request, CircuitImport)
+    circuit = await request.app.ctx.appliance.circuits.import_from(request.ctx.caller, draft)
+    return created(request, shown(circuit), f"/v1/circuits/{circuit.id}")
+
+
+@routes.get(
+    "/v1/circuits/{id}",
+    "circuits:read",
+    answer=CircuitAnswer,
+    query=(FORMAT,),
+    media=("application/json", "text/plain"),
+)
 async def get(request: Request, id: str) -> HTTPResponse:
-    """One circuit with its gates."""
-    return success(request, shown(await request.app.ctx.appliance.circuits.get(request.ctx.caller, id)))
+    """One circuit with its gates; with `format` as that format has it, OpenQASM as plain text."""
+    circuits, caller, format = request.app.ctx.appliance.circuits, request.ctx.caller, one(request, "format")
+    if format is None:
+        return success(request, shown(await circuits.get(caller, id)))
+    if format not in FORMATS:
+        raise ValidationFailed.field("format", f"must be one of {', '.join(FORMATS)}")
+    written = await circuits.written(caller, id, format)
+    return text(written) if isinstance(written, str) else success(request, written)
 
 
 @routes.patch("/v1/circuits/{id}", "circuits:write", body=CircuitPatch, answer=CircuitAnswer, body_bytes=LARGE_BODY)
