@@ -295,6 +295,19 @@ def one(request: Request, name: str, most: int = 200) -> str | None:
     return str(values[0])
 
 
+def choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
+    """
+    A query parameter that is one of these words, or None.
+
+    Raises:
+        ValidationFailed: It is another word, or there twice.
+    """
+    found = one(request, name)
+    if found is not None and found not in choices:
+        raise ValidationFailed.field(name, f"must be one of {', '.join(choices)}")
+    return found
+
+
 def whole(request: Request, name: str, default: int, low: int, high: int) -> int:
     """
     Raises:

@@ -45,6 +45,7 @@ _SERVED = (ModelStatus.DEPLOYING.value, ModelStatus.DEPLOYED.value)
 #: Reading a long text of OpenQASM takes seconds, of a process that is not this one.
 _READ = "qstore_appliance.engine.formats.spelling:read"
 _WRITE = "qstore_appliance.engine.formats.spelling:write"
+_DRAW = "qstore_appliance.engine.formats.spelling:draw"
 _PARSE_SECONDS = 60.0
 
 
@@ -118,6 +119,21 @@ class Circuits:
         gates = circuit.circuit_definition["gates"]
         found: str | dict[str, Any] = await self._calculator.call(_WRITE, format, circuit.n_qubits, gates)
         return found
+
+    async def drawn(self, caller: Caller, id: str, format: str = "svg", theme: str = "light") -> str:
+        """
+        A circuit's drawing.
+
+        Args:
+            format: `svg` or `text`.
+            theme: `light` or `dark`: the colours of an SVG.
+
+        Raises:
+            NotFound: No such circuit in the caller's organization.
+        """
+        circuit = await self.get(caller, id)
+        gates = circuit.circuit_definition["gates"]
+        return str(await self._calculator.call(_DRAW, format, circuit.n_qubits, gates, theme))
 
     async def get(self, caller: Caller, id: str) -> StoredCircuit:
         """

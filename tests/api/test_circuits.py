@@ -144,3 +144,21 @@ async def test_what_cannot_be_imported(owner: httpx.AsyncClient, change: dict[st
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
     assert (await owner.get("/v1/circuits")).json()["meta"]["total"] == 0
+
+
+async def test_a_circuit_is_drawn(owner: httpx.AsyncClient) -> None:
+    """As SVG in either theme, which may do nothing when it is opened, and as text."""
+    at = (await owner.post("/v1/circuits", json=circuit())).headers["Location"] + "/drawing"
+
+    light = await owner.get(at, timeout=60)
+    dark = await owner.get(at, params={"theme": "dark"})
+    text = await owner.get(at, params={"format": "text"})
+    unknown = await owner.get(at, params={"format": "png"})
+
+    assert light.headers["content-type"] == "image/svg+xml; charset=utf-8"
+    assert light.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert light.text.startswith("<svg ")
+    assert light.text != dark.text
+    assert (text.headers["content-type"], "RY(theta_0)" in text.text) == ("text/plain; charset=utf-8", True)
+    assert (unknown.status_code, unknown.json()["error"]["details"]["errors"][0]["field"]) == (422, "format")
+    assert (await owner.get(at.replace("circuit_", "circuit_0"))).status_code == 404

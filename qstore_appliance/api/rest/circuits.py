@@ -10,7 +10,7 @@ from sanic import Request
 from sanic.response import HTTPResponse, text
 
 from qstore_appliance.api.envelope import created, listing, nothing, success
-from qstore_appliance.api.inputs import body, one, page, several
+from qstore_appliance.api.inputs import body, choice, page, several
 from qstore_appliance.api.registry import LARGE_BODY, Query, Routes
 from qstore_appliance.domain.circuits import (
     CircuitDraft,
@@ -20,7 +20,6 @@ from qstore_appliance.domain.circuits import (
     Format,
     StoredCircuit,
 )
-from qstore_appliance.errors import ValidationFailed
 from qstore_appliance.services.circuits import SORTS
 
 routes = Routes("circuits")
@@ -28,6 +27,12 @@ routes = Routes("circuits")
 FORMATS = get_args(Format)
 FORMAT = Query(
     name="format", description="Another way to write it down.", schema={"type": "string", "enum": list(FORMATS)}
+)
+DRAWINGS = {"svg": "image/svg+xml", "text": "text/plain"}
+THEMES = ("light", "dark")
+DRAWING = (
+    Query(name="format", description="How it is drawn.", schema={"type": "string", "enum": list(DRAWINGS)}),
+    Query(name="theme", description="The colours of an SVG.", schema={"type": "string", "enum": list(THEMES)}),
 )
 TAGS = Query(name="tags", description="Only circuits with all of these tags, separated by commas.")
 
@@ -104,13 +109,27 @@ async def import_from(request: Request) -> HTTPResponse:
 )
 async def get(request: Request, id: str) -> HTTPResponse:
     """One circuit with its gates; with `format` as that format has it, OpenQASM as plain text."""
-    circuits, caller, format = request.app.ctx.appliance.circuits, request.ctx.caller, one(request, "format")
+    circuits, caller, format = (
+        request.app.ctx.appliance.circuits,
+        request.ctx.caller,
+        choice(request, "format", FORMATS),
+    )
     if format is None:
         return success(request, shown(await circuits.get(caller, id)))
-    if format not in FORMATS:
-        raise ValidationFailed.field("format", f"must be one of {', '.join(FORMATS)}")
     written = await circuits.written(caller, id, format)
     return text(written) if isinstance(written, str) else success(request, written)
+
+
+@routes.get(
+    "/v1/circuits/{id}/drawing", "circuits:read", answer=str, bare=True, query=DRAWING, media=tuple(DRAWINGS.values())
+)
+async def drawing(request: Request, id: str) -> HTTPResponse:
+    """The circuit as a drawing, wrapped into rows."""
+    format, theme = choice(request, "format", tuple(DRAWINGS)) or "svg", choice(request, "theme", THEMES) or "light"
+    drawn = await request.app.ctx.appliance.circuits.drawn(request.ctx.caller, id, format, theme)
+    # Opened by itself it is a document of this origin: it may do nothing.
+    headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+    return HTTPResponse(drawn, content_type=f"{DRAWINGS[format]}; charset=utf-8", headers=headers)
 
 
 @routes.patch("/v1/circuits/{id}", "circuits:write", body=CircuitPatch, answer=CircuitAnswer, body_bytes=LARGE_BODY)

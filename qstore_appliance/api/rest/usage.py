@@ -14,7 +14,7 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from qstore_appliance.api.envelope import success
-from qstore_appliance.api.inputs import one
+from qstore_appliance.api.inputs import choice, one
 from qstore_appliance.api.registry import Query, Routes
 from qstore_appliance.domain.costs import MICRO, dollars
 from qstore_appliance.domain.usage import GroupBy, Usage, Used
@@ -90,8 +90,8 @@ def shown(usage: Usage) -> UsageAnswer:
 @routes.get("/v1/usage", "usage:read", answer=UsageAnswer, query=RANGE, media=("application/json", CSV))
 async def get(request: Request) -> HTTPResponse:
     """What was used and what it cost, by day, backend, user or project; as CSV too."""
-    reports, group_by = request.app.ctx.appliance.usage, _choice(request, "group_by", tuple(GroupBy)) or GroupBy.DAY
-    wants = _choice(request, "format", ("json", "csv"))
+    reports, group_by = request.app.ctx.appliance.usage, choice(request, "group_by", tuple(GroupBy)) or GroupBy.DAY
+    wants = choice(request, "format", ("json", "csv"))
     range = (_day(request, "start_date"), _day(request, "end_date"))
     usage = await reports.report(request.ctx.caller, *range, GroupBy(group_by))
     accepts = request.headers.get("accept", "")
@@ -168,10 +168,3 @@ def _day(request: Request, name: str) -> date | None:
     if found is None:
         raise ValidationFailed.field(name, "must be a day such as 2025-12-01")
     return found
-
-
-def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
-    text = one(request, name)
-    if text is not None and text not in choices:
-        raise ValidationFailed.field(name, f"must be one of {', '.join(choices)}")
-    return text

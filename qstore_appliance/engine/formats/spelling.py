@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from qstore_appliance.engine import drawing, drawing_svg
 from qstore_appliance.engine.circuit import Circuit
+from qstore_appliance.engine.drawing_svg import Theme
 from qstore_appliance.engine.formats import ionq, openqasm, openqasm_reader, qstore4, unified
 from qstore_appliance.errors import InvalidCircuit
 
@@ -63,3 +65,14 @@ def write(format: str, n_qubits: int, gates: list[dict[str, Any]]) -> str | dict
     if format in ("ionq", "ionq_native"):
         return ionq.write(circuit, "native" if format == "ionq_native" else "qis")
     return {"n_qubits": n_qubits, **unified.write(circuit)}
+
+
+def draw(format: str, n_qubits: int, gates: list[dict[str, Any]], theme: Theme = "light") -> str:
+    """
+    A circuit as a drawing.
+
+    Args:
+        format: `svg` or `text`.
+    """
+    circuit = unified.read({"n_qubits": n_qubits, "gates": gates})
+    return drawing_svg.svg(circuit, theme) if format == "svg" else drawing.text(circuit)

@@ -10,7 +10,7 @@ from qstore_appliance.engine.circuit import GATES, Circuit, Gate
 from qstore_appliance.engine.formats import qstore4, unified
 from tests.unit.engine.formats.test_ionq import distance, unitary
 
-LIBRARY = set("H X Y Z S T RX RY RZ CNOT CZ SWAP GPI GPI2 MS CCX CSWAP".split())
+LIBRARY = {"H", "X", "Y", "Z", "S", "T", "RX", "RY", "RZ", "CNOT", "CZ", "SWAP", "GPI", "GPI2", "MS", "CCX", "CSWAP"}
 
 
 @pytest.mark.parametrize("name", sorted(GATES))
