@@ -60,6 +60,7 @@ from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.services.sweeps import Sweeps
 from qstore_appliance.services.top_ups import TopUps
+from qstore_appliance.services.upkeep import Upkeep
 from qstore_appliance.services.usage import UsageReports
 from qstore_appliance.services.webhooks import Webhooks
 from qstore_appliance.services.workers import Workers
@@ -150,6 +151,7 @@ class Appliance:
         self.sweeps = Sweeps(database, self.jobs, clock)
         self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, clock)
         self.usage = UsageReports(database, clock)
+        self.upkeep = Upkeep(database, clock)
         self.budgets = Budgets(database, self.costs, clock)
         self.circuit_runs = CircuitRuns(
             database, self.backends, self.calculator, self.costs, clock, settings, self.pauses
@@ -270,6 +272,7 @@ class Appliance:
             await self.circuit_runs.start()
             await self.remote_jobs.start()
             await self.outbox.start()
+            await self.upkeep.start()
         slots.start()
         # Before anybody can ask: who lists backends that nobody probes waits for all of them.
         await self.backends.start(after=PRELOAD_AFTER_SECONDS)
@@ -278,6 +281,7 @@ class Appliance:
         stack.push_async_callback(self.circuit_runs.close)
         stack.push_async_callback(self.remote_jobs.close)
         stack.push_async_callback(self.outbox.close)
+        stack.push_async_callback(self.upkeep.close)
         warming = asyncio.create_task(self._warm_up(), name="appliance.warm_up")
         stack.push_async_callback(_cancelled, warming)
         self._pings["slots"] = slots.ping

@@ -32,6 +32,12 @@ EXTRA = {
 SAFE = re.compile(
     r"CREATE TABLE |CREATE (UNIQUE )?INDEX |ALTER TABLE \S+ ADD COLUMN |INSERT INTO |UPDATE ", re.IGNORECASE
 )
+#: What one version does beside that, on Postgres; `test_ledger.py` shows that it keeps every row.
+MOVES = {
+    "0009_ledger_by_month": re.compile(
+        r"ALTER (TABLE|INDEX) \S+ RENAME TO |ALTER TABLE \S+ DROP CONSTRAINT \S+_pkey|DO \$\$|CREATE (FUNCTION|TRIGGER) "
+    )
+}
 
 
 @pytest.fixture(params=DIALECTS)
@@ -56,15 +62,26 @@ async def schema_of(database: Database) -> dict[str, Any]:
         "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default"
         " FROM information_schema.columns WHERE table_schema = 'public'"
     )
-    indexes = await query("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
+    indexes = await query("SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
+    # A partition is what its table is; the ids of the ledger are there for its key, see 0009.
+    rows = await query("SELECT inhrelid::regclass::text AS name FROM pg_inherits")
+    parts = {row["name"] for row in rows} | {"cost_event_ids"}
     constraints = await query(
         "SELECT conrelid::regclass::text AS owner, pg_get_constraintdef(oid) AS definition FROM pg_constraint"
         " WHERE connamespace = 'public'::regnamespace"
     )
     return {
-        "columns": {(row["table_name"], row["column_name"]): tuple(row.values())[2:] for row in columns},
-        "indexes": {row["indexname"]: row["indexdef"] for row in indexes},
-        "constraints": {(row["owner"], row["definition"]) for row in constraints},
+        "columns": {
+            (row["table_name"], row["column_name"]): tuple(row.values())[2:]
+            for row in columns
+            if row["table_name"] not in parts
+        },
+        "indexes": {
+            row["indexname"]: row["indexdef"].replace(" ON ONLY ", " ON ")
+            for row in indexes
+            if row["tablename"] not in parts
+        },
+        "constraints": {(row["owner"], row["definition"]) for row in constraints if row["owner"] not in parts},
     }
 
 
@@ -103,6 +120,11 @@ async def test_migrations_make_the_declared_schema(database: Database) -> None:
     assert {key: value for key, value in migrated["columns"].items() if key[0] != "schema_versions"} == declared[
         "columns"
     ]
+    if database.dialect == "postgres":
+        # Postgres wants the column that decides on the partition in the key, which Tortoise cannot say.
+        key = declared["indexes"]["cost_events_pkey"]
+        declared["indexes"]["cost_events_pkey"] = key.replace("(id)", "(id, created_at)")
+        declared["constraints"] ^= {("cost_events", f"PRIMARY KEY {k}") for k in ("(id)", "(id, created_at)")}
     assert {key: value for key, value in migrated["indexes"].items() if key not in beyond} == declared["indexes"]
     assert {c for c in migrated["constraints"] if c[0] != "schema_versions"} == declared["constraints"]
 
@@ -110,9 +132,13 @@ async def test_migrations_make_the_declared_schema(database: Database) -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_nothing_can_lose_rows(version: str, dialect: str) -> None:
-    """Every statement only adds: no table is dropped, renamed or rebuilt, and a new NOT NULL column has a default."""
+    """
+    Every statement only adds: no table is dropped or rebuilt, and a new NOT NULL column has a default. One that is renamed
+    on Postgres is attached to another.
+    """
     for statement in runner.statements(version, dialect):
-        assert SAFE.match(statement), statement
+        moves = MOVES.get(version) if dialect == "postgres" else None
+        assert SAFE.match(statement) or (moves is not None and moves.match(statement)), statement
         if statement.upper().startswith("ALTER") and "NOT NULL" in statement.upper():
             assert "DEFAULT" in statement.upper(), statement
 

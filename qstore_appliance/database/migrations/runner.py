@@ -79,8 +79,14 @@ def statements(version: str, dialect: str) -> list[str]:
     text = (
         resources.files("qstore_appliance.database.migrations").joinpath(f"{version}.{dialect}.sql").read_text("utf-8")
     )
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
-    return [part.strip() for part in "\n".join(lines).split(";\n") if part.strip(" \n;")]
+    found, begun = [], ""
+    for line in text.splitlines():
+        if not line.lstrip().startswith("--"):
+            begun += f"{line}\n"
+        if begun.endswith(";\n") and begun.count("$$") % 2 == 0:
+            found.append(begun.strip().removesuffix(";"))
+            begun = ""
+    return [*found, begun.strip()] if begun.strip() else found
 
 
 async def _record(connection: BaseDBAsyncClient, version: str) -> None:

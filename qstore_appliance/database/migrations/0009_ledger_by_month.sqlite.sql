@@ -1,0 +1,1 @@
+-- Partitions are Postgres's: here the ledger is one table, its id its key.

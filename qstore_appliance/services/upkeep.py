@@ -1,0 +1,58 @@
+"""What a server does for its installation when it starts and once a day: the ledger's partitions are made ahead."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from qstore_appliance.database.connection import Database
+from qstore_appliance.database.partitions import make_ahead
+from qstore_appliance.domain.ports import Clock
+from qstore_appliance.errors import QStoreError
+
+log = structlog.get_logger(__name__)
+
+DAY_SECONDS = 24 * 3600.0
+#: After something that did not work.
+AGAIN_SECONDS = 600.0
+
+
+class Upkeep:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Look now, then daily. What does not work is told to the log and tried again; nothing that runs waits for it."""
+        pause = await self._look()
+        self._task = asyncio.create_task(self._look_daily(pause), name="upkeep")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    # Inside ------------------------------------------------------------------------------------------------------
+
+    async def _look_daily(self, pause: float) -> None:
+        while True:
+            await asyncio.sleep(pause)
+            pause = await self._look()
+
+    async def _look(self) -> float:
+        """Returns: seconds until the next look."""
+        try:
+            made = await make_ahead(self._database, self._clock.now())
+            if made:
+                log.info("upkeep.partitions_made", partitions=made)
+        except QStoreError as error:
+            log.warning("upkeep.skipped", error=error.message)
+            return AGAIN_SECONDS
+        except Exception:
+            # One look that breaks must not be the last.
+            log.exception("upkeep.broke")
+            return AGAIN_SECONDS
+        return DAY_SECONDS
