@@ -39,6 +39,7 @@ from qstore_appliance.limits.memory import MemoryBucket
 from qstore_appliance.limits.redis import RedisBucket
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.alerts import Alerts
+from qstore_appliance.services.announcements import Announcements
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.budgets import Budgets
 from qstore_appliance.services.circuit_jobs import CircuitJobs
@@ -58,6 +59,7 @@ from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.remote_jobs import RemoteJobs
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.spending import Spending
 from qstore_appliance.services.sweeps import Sweeps
 from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.services.upkeep import Upkeep
@@ -127,9 +129,11 @@ class Appliance:
         self.outbox = Outbox(database, clock, settings, doors)
         self.alerts = Alerts(database, self.outbox, self.receivers, clock, self._month_spend)
         self.pauses = Pauses(database, self.events, clock, self._month_spend)
-        self.costs = Costs(database, clock, self.alerts)
+        self.spending = Spending(self.events, clock)
+        self.costs = Costs(database, clock, self.alerts, self.spending.changed)
         fleet = Fleet(shared=bool(url))
         self.backends = Backends(database, self.probes, settings, clock, self.costs, fleet)
+        self.announcements = Announcements(self.backends, self.events, clock)
         self.workers = Workers(database, self.backends, clock, settings)
         self.runs = Runs(
             database, blobs, self.events, self.backends, self.datasets, self.costs, clock, settings, self.pauses
@@ -209,6 +213,8 @@ class Appliance:
             stack.push_async_callback(appliance.replicas.close)
             stack.push_async_callback(appliance.models.close)
             stack.push_async_callback(appliance.backends.close)
+            stack.push_async_callback(appliance.spending.close)
+            stack.push_async_callback(appliance.announcements.close)
             if work:
                 await appliance._start_work(stack, kind)
             yield appliance
@@ -274,6 +280,7 @@ class Appliance:
             await self.outbox.start()
             await self.upkeep.start()
         slots.start()
+        await self.announcements.start()
         # Before anybody can ask: who lists backends that nobody probes waits for all of them.
         await self.backends.start(after=PRELOAD_AFTER_SECONDS)
         stack.push_async_callback(stop_slots)

@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -28,6 +29,8 @@ from qstore_appliance.settings import Settings
 BUSY_MILLISECONDS = 5_000
 STATEMENT_SECONDS = 30
 POOL = {"minsize": 1, "maxsize": 10}
+#: What is called once the present task's outermost transaction has committed; None outside of one.
+_after: ContextVar[list[Callable[[], None]] | None] = ContextVar("after_commit", default=None)
 
 
 class Database:
@@ -110,6 +113,14 @@ class Database:
         if task is not None:
             self._beside[task] = write
 
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this once what the present transaction writes is there, and never where it is undone; at once outside."""
+        waiting = _after.get()
+        if waiting is None:
+            call()
+        else:
+            waiting.append(call)
+
     @asynccontextmanager
     async def transaction(self, *, aside: bool = False) -> AsyncIterator[BaseDBAsyncClient]:
         """
@@ -129,10 +140,12 @@ class Database:
             connection = await block.__aenter__()
         except Exception as error:
             raise translated(error) or error from error
+        outermost = not isinstance(block, NestedTransactionContext)
+        waiting: list[Callable[[], None]] = []
+        token = _after.set(waiting) if outermost else None
         try:
             yield connection
             task = asyncio.current_task()
-            outermost = not isinstance(block, NestedTransactionContext)
             if task is not None and task in self._beside and not aside and outermost:
                 await self._beside.pop(task)()
         except BaseException as error:
@@ -143,10 +156,15 @@ class Database:
                 if translated(fault) is None:
                     raise
             raise
+        finally:
+            if token is not None:
+                _after.reset(token)
         try:
             await block.__aexit__(None, None, None)
         except Exception as error:
             raise translated(error) or error from error
+        for call in waiting:
+            call()
 
     async def one_at_a_time(self, subject: str) -> None:
         """

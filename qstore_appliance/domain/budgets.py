@@ -85,6 +85,13 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[Alert]
 
 
+def percentage(spent: int, limit: int | None) -> float | None:
+    """How much of a limit is spent, in percent; None where there is none."""
+    if limit is None:
+        return None
+    return round(100 * spent / limit, 2) if limit else 100.0
+
+
 def projected(spent: int, now: datetime) -> int:
     """The whole month at the pace of its days so far, today counted as a whole day; rounded up."""
     days = calendar.monthrange(now.year, now.month)[1]

@@ -1,8 +1,9 @@
 """
 Events: what subscribers of a channel receive.
 
-The docstring of each is its public documentation. Every event belongs to one organization and carries a sequence
-number; those of a job are counted in the job's row, so a subscriber that returns with its last one misses nothing.
+The docstring of each is its public documentation. Every event belongs to one organization, or to everybody where it is
+about the installation, and carries a sequence number; those of a job are counted in the job's row, so a subscriber that
+returns with its last one misses nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import msgspec
 JOB_PROGRESS = "job.progress"
 JOB_METRICS = "job.metrics"
 COST_UPDATES = "cost.updates"
+BACKEND_STATUS = "backend.status"
 #: Channels that belong to one job, and need its id.
 JOB_CHANNELS = frozenset({JOB_PROGRESS, JOB_METRICS})
-CHANNELS = JOB_CHANNELS | {COST_UPDATES}
+CHANNELS = JOB_CHANNELS | {COST_UPDATES, BACKEND_STATUS}
+#: Stands for the organization of events that are about the installation.
+EVERYBODY = ""
 
 
 class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,11 +63,25 @@ class CostUpdate(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: datetime
 
 
+class BackendUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    `backend.status`: a backend changed its status, to `starting`, `available`, `degraded`, `maintenance` or `unavailable`.
+
+    What was not measured yet is null.
+    """
+
+    backend_id: str
+    status: str
+    queue_depth: int
+    avg_latency_ms: float | None
+    timestamp: datetime
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One event on its way. `subject` is the job's id for job channels, else empty."""
+    """One event on its way. `subject` is the id of the job or the backend that it is about, else empty."""
 
     organization_id: str
     channel: str
     subject: str
     seq: int
-    data: JobProgress | JobMetrics | CostUpdate
+    data: JobProgress | JobMetrics | CostUpdate | BackendUpdate

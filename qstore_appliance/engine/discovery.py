@@ -33,6 +33,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         available: Whether it can be used now.
         reason: Why not, a sentence; None when available.
+        degraded: What jobs on that machine have found wrong with its provider since then; no probe says so.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     available: bool = False
     reason: str | None = None
+    degraded: str | None = None
 
 
 def names() -> list[str]:

@@ -19,9 +19,11 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from qstore_appliance.domain.events import (
+    BACKEND_STATUS,
     COST_UPDATES,
     JOB_METRICS,
     JOB_PROGRESS,
+    BackendUpdate,
     CostUpdate,
     Event,
     JobMetrics,
@@ -34,10 +36,11 @@ log = structlog.get_logger(__name__)
 PREFIX = "qstore:events:"
 #: Events that wait for one slow reader before the oldest is dropped.
 WAITING = 256
-SHAPES: dict[str, type[JobProgress | JobMetrics | CostUpdate]] = {
+SHAPES: dict[str, type[JobProgress | JobMetrics | CostUpdate | BackendUpdate]] = {
     JOB_PROGRESS: JobProgress,
     JOB_METRICS: JobMetrics,
     COST_UPDATES: CostUpdate,
+    BACKEND_STATUS: BackendUpdate,
 }
 
 

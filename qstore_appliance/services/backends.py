@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.circuit_jobs import CircuitJobRow
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain.accounts import Caller
-from qstore_appliance.domain.backends import BackendRecord, Measured, PriceRecord, Window
+from qstore_appliance.domain.backends import BackendRecord, BackendStatus, Measured, PriceRecord, Window
 from qstore_appliance.domain.circuit_jobs import CircuitJobStatus
 from qstore_appliance.domain.costs import Metered, micros, price
 from qstore_appliance.domain.jobs import Status
@@ -79,6 +79,30 @@ class Backends(Choices):
                 today = await self._costs.circuits_today(caller.organization_id, name)
                 return msgspec.structs.replace(self._record(name, await self._facts()), circuits_today=today)
         raise NotFound.of("backend", id)
+
+    def id_of(self, id: str) -> str:
+        """
+        The id itself, for whoever wants to listen to that backend.
+
+        Raises:
+            NotFound: There is no backend with this id.
+        """
+        if id not in map(_id, self._names):
+            raise NotFound.of("backend", id)
+        return id
+
+    async def states(self) -> tuple[dict[str, BackendStatus], datetime | None]:
+        """Every backend's status as this machine has found it, and when the next maintenance window begins or ends."""
+        now, windows = self._clock.now(), await self._maintenance.windows()
+        present = {window.backend: window for window in windows if window.covers(now)}
+        moments = [moment for window in windows for moment in (window.start, window.end) if moment > now]
+        states = {name: self._state(name, present.get(name), now, first_hand=True)[0] for name in self._names}
+        return states, min(moments, default=None)
+
+    async def records(self, names: Collection[str]) -> list[BackendRecord]:
+        """These backends as `listed` shows them, as they are known now."""
+        facts = await self._facts()
+        return [self._record(name, facts) for name in names]
 
     # Prices and limits -------------------------------------------------------------------------------------------
 
@@ -177,7 +201,9 @@ class Backends(Choices):
         Raises:
             NotFound: No backend has this name.
         """
-        return await self._maintenance.plan(caller, self._known(name), start, end, note)
+        window = await self._maintenance.plan(caller, self._known(name), start, end, note)
+        self.changed()
+        return window
 
     async def clear_maintenance(self, caller: Caller, name: str) -> int:
         """
@@ -186,7 +212,9 @@ class Backends(Choices):
         Raises:
             NotFound: No backend has this name.
         """
-        return await self._maintenance.clear(caller, self._known(name))
+        cleared = await self._maintenance.clear(caller, self._known(name))
+        self.changed()
+        return cleared
 
     # Jobs that start and run -------------------------------------------------------------------------------------
 

@@ -63,4 +63,5 @@ class Budgets:
             mine = await self._costs.budget_of(caller.organization_id)
             await mine.update(**changes)
             await self._costs.alerts.changed(caller.organization_id)
+            self._costs.tell(caller.organization_id)
         return await self.get(caller)

@@ -153,12 +153,22 @@ class Choices(Probes):
         """Why "auto" leaves a backend alone that would work."""
         if window is not None and window.covers(now):
             return f"It is in maintenance until {spoken(window.end)}."
-        if name in self._degraded:
-            return f"It is degraded: {self._degraded[name]}"
-        return None
+        why = self._why_degraded(name)
+        return None if why is None else f"It is degraded: {why}"
 
-    def _state(self, name: str, window: Window | None, now: datetime) -> tuple[BackendStatus, str | None]:
-        """Its status, and why it is not available."""
+    def _why_degraded(self, name: str) -> str | None:
+        """What a running job has found wrong with the backend's provider, here or on another machine."""
+        return self._degraded.get(name) or self.fleet.degraded(name)
+
+    def _state(
+        self, name: str, window: Window | None, now: datetime, *, first_hand: bool = False
+    ) -> tuple[BackendStatus, str | None]:
+        """
+        Its status, and why it is not available.
+
+        Args:
+            first_hand: What jobs on other machines have found does not count.
+        """
         found = self._shown(name)
         if window is not None and window.covers(now):
             note = "" if window.note is None else f" {window.note}"
@@ -167,8 +177,9 @@ class Choices(Probes):
             return BackendStatus.STARTING, "It is being probed."
         if not found.available:
             return BackendStatus.UNAVAILABLE, found.reason
-        if name in self._degraded:
-            return BackendStatus.DEGRADED, self._degraded[name]
+        why = self._degraded.get(name) if first_hand else self._why_degraded(name)
+        if why is not None:
+            return BackendStatus.DEGRADED, why
         return BackendStatus.AVAILABLE, None
 
     def _named(self, because: str, name: str, auto: str, job: _Asked) -> Choice:
@@ -177,8 +188,9 @@ class Choices(Probes):
         if window is not None and window.covers(self._clock.now()):
             reason = f"{because}; it waits for the maintenance there to end at {spoken(window.end)}."
             return Choice(backend=name, auto=auto, reason=reason, not_before=window.end)
-        if name in self._degraded:
-            because = f"{because}, which is degraded: {_within(self._degraded[name])}"
+        why = self._why_degraded(name)
+        if why is not None:
+            because = f"{because}, which is degraded: {_within(why)}"
         return Choice(backend=name, auto=auto, reason=f"{because}.")
 
     def _why_auto(self, name: str, found: Description, job: _Asked, passed: list[tuple[str, str]]) -> str:

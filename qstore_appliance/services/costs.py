@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tortoise.expressions import F
@@ -35,11 +35,19 @@ class Costs:
     """
     Args:
         alerts: Told of every charge, inside its transaction.
+        changed: Told which organization's spend or limit has changed, once that is saved.
     """
 
-    def __init__(self, database: Database, clock: Clock, alerts: Alerts | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        alerts: Alerts | None = None,
+        changed: Callable[[str], None] | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._changed = changed
         self.alerts: Alerts = NoAlerts() if alerts is None else alerts
 
     async def record(self, event: CostEvent, *, freed: int = 0) -> None:
@@ -69,6 +77,13 @@ class Costs:
             mine = await self.budget_of(event.organization_id)
             await mine.update(spent=F("spent") + event.amount, reserved=F("reserved") - freed)
             await self.alerts.charged(event.organization_id)
+            self.tell(event.organization_id)
+
+    def tell(self, organization_id: str) -> None:
+        """Inside a transaction that changes an organization's spend or limit: who listens hears of it afterwards."""
+        if self._changed is not None:
+            changed = self._changed
+            self._database.after_commit(lambda: changed(organization_id))
 
     async def budget_of(self, organization_id: str) -> QuerySet[BudgetRow]:
         """

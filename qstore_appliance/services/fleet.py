@@ -89,6 +89,11 @@ class Fleet:
         found = [worker for worker in self.others if worker.works(backend, gpu=gpu)]
         return max(found, key=lambda worker: worker.memory_bytes).backends[backend] if found else None
 
+    def degraded(self, backend: str) -> str | None:
+        """Why jobs on another machine have found that the backend's provider fails; None where none has."""
+        found = (worker.backends.get(backend) for worker in self.others)
+        return next((one.degraded for one in found if one is not None and one.degraded is not None), None)
+
     def memory(self, backend: str) -> int:
         """Bytes of the largest other machine on which the backend works; 0 where it works on none."""
         return max((worker.memory_bytes for worker in self.others if worker.works(backend)), default=0)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
+import msgspec
 import structlog
 
 from qstore_appliance.database.connection import Database
@@ -70,6 +71,8 @@ class Probes:
     ) -> None:
         #: What other machines have.
         self.fleet = fleet or Fleet()
+        #: Called when a status may have changed, from whatever thread found out.
+        self.changed: Callable[[], None] = lambda: None
         self._database = database
         self._calculator = calculator
         self._settings = settings
@@ -131,16 +134,19 @@ class Probes:
         """
         A running job has found that the backend's provider fails again and again, or (None) that it answers again.
 
-        The next good probe clears it too. In the memory of this server; may be called from any thread.
+        The next good probe clears it too. In the memory of this server, and told to the others with its heartbeat; may be
+        called from any thread.
         """
         if name not in self._names:
             return
         if reason is None:
             if self._degraded.pop(name, None) is not None:
                 log.info("backends.recovered", backend=name)
+                self.changed()
         elif self._degraded.get(name) != reason:
             self._degraded[name], self._degraded_at[name] = reason, self._clock.now()
             log.warning("backends.degraded", backend=name, reason=reason)
+            self.changed()
 
     async def description(self, name: str) -> Description:
         """
@@ -157,8 +163,11 @@ class Probes:
         return found
 
     def descriptions(self) -> dict[str, Description]:
-        """What the last probes on this machine found, by name."""
-        return dict(self._described)
+        """What the last probes on this machine found, and jobs since then, by name."""
+        return {
+            name: msgspec.structs.replace(found, degraded=self._degraded[name]) if name in self._degraded else found
+            for name, found in self._described.items()
+        }
 
     def _shown(self, name: str) -> Description | None:
         """What the last probe found here; where it works only on another machine, what that one says."""
@@ -257,6 +266,7 @@ class Probes:
             self._failures[name] = self._failures.get(name, 0) + 1
             if before is None or before.available or before.reason != found.reason:
                 log.info("backends.unavailable", backend=name, reason=found.reason)
+        self.changed()
         await self._remember(name, found.available)
         return found
 

@@ -139,6 +139,7 @@ class Workers:
         since = self._clock.now() - timedelta(seconds=LOST_SECONDS)
         rows = await WorkerRow.filter(heartbeat_at__gte=since).exclude(id=self._me.id)
         self._fleet.others = tuple(row.to_domain() for row in rows)
+        self._backends.changed()
 
     async def _beat_always(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -10,11 +11,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+from websockets.sync.client import connect
 
 QSTORE = (sys.executable, "-P", "-m", "qstore_appliance")
 PASSWORD = "a lab of ones own 7"
@@ -121,6 +123,30 @@ class Served(Program):
         token = data(httpx.post(f"{self.address}/v1/auth/token", json=grant, trust_env=False))["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.address, headers=headers, timeout=30, trust_env=False)
+
+
+@contextlib.contextmanager
+def listening(client: httpx.Client, **subscription: str) -> Iterator[Callable[[], dict[str, Any]]]:
+    """A WebSocket that is subscribed; each call waits for the next event and returns its data."""
+    address = str(client.base_url).replace("http", "ws", 1).rstrip("/") + "/v1/ws"
+    waiting: list[dict[str, Any]] = []
+    with connect(address, proxy=None) as socket:
+
+        def hear() -> dict[str, Any]:
+            while not waiting:
+                frame = json.loads(socket.recv(timeout=120))
+                assert frame["type"] in ("event", "events"), frame
+                waiting.extend(frame["events"] if frame["type"] == "events" else [frame])
+            return dict(waiting.pop(0)["data"])
+
+        for frame in (
+            {"type": "auth", "token": client.headers["Authorization"]},
+            {"type": "subscribe", **subscription},
+        ):
+            socket.send(json.dumps(frame))
+            answer = json.loads(socket.recv(timeout=30))
+            assert answer["type"] in ("authenticated", "subscribed"), answer
+        yield hear
 
 
 class Worker(Program):

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.processes import Served, alive, data
+from tests.acceptance.processes import Served, alive, data, listening
 from tests.plugins import fake_ionq as wrong
 from tests.plugins.fake_ionq import FakeIonQ
 
@@ -297,10 +297,21 @@ def status_of(lab: Lab) -> tuple[str, str | None]:
 
 
 def test_a_provider_that_fails_is_shown_as_degraded(lab: Lab) -> None:
-    """Five failures in a row: the job fails with its code, the list says why; once jobs run there again, it is well."""
+    """
+    Five failures in a row: the job fails with its code, who listens hears it, the list says why; once jobs run there again,
+    it is well.
+    """
+    # A first probe that meets a failing provider would find the backend unavailable, and no job would be accepted.
+    until(lambda: status_of(lab)[0] == "available", 60)
     lab.fake.plan("POST /jobs", *[wrong.status(500)] * 50)
     lab.fake.plan("GET /jobs", *[wrong.status(500)] * 50)
-    job = lab.ended(lab.submit())
+    subscription = {"channel": "backend.status", "backend_id": "backend_ionq_simulator_001"}
+    with listening(lab.client, **subscription) as hear:
+        job = lab.ended(lab.submit())
+        told = hear()
+        while told["status"] != "degraded":
+            # The first probe, or a window that just ended.
+            told = hear()
 
     assert (job["status"], job["error_code"]) == ("failed", "BACKEND_UNAVAILABLE")
     until(lambda: status_of(lab)[0] == "degraded", 5)

@@ -18,6 +18,7 @@ from tests.acceptance.processes import (
     data,
     descendants,
     free_port,
+    listening,
     long_job,
     only_line,
     qstore,
@@ -25,6 +26,8 @@ from tests.acceptance.processes import (
     wait_for_epoch,
     wait_until_gone,
 )
+from tests.plugins import fake_ionq as wrong
+from tests.plugins.fake_ionq import FakeIonQ
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="not on this operating system: needs /proc"),
@@ -238,3 +241,48 @@ def test_a_backend_that_only_another_machine_has(
             if worker is not None:
                 worker.stop()
         again.stop()
+
+
+def test_a_provider_that_fails_elsewhere_is_degraded_here(shared: dict[str, str], tmp_path: Path) -> None:
+    """A job on another machine finds its provider failing: who listens to the server hears it, and its list says so too."""
+    fake = FakeIonQ()
+    fake.simulates = True
+    for name in ("server", "worker"):
+        (tmp_path / name).mkdir(mode=0o700)
+        file = tmp_path / name / "qstore.toml"
+        file.write_text(
+            f'[backends.ionq_simulator]\napi_key = "a-key"\nbase_url = "{fake.url}"\n'
+            "poll_interval = 0.05\nretry_pause = 0.02\ncall_timeout = 1\nconnect_timeout = 1\n"
+        )
+        file.chmod(0o600)
+    server = Served(tmp_path / "server", **shared, QSTORE_JOBS__SLOTS="0")
+    worker = Worker(tmp_path / "worker", "--slots", 1, **shared)
+    try:
+        with server.client() as client:
+            until(lambda: "ionq_simulator" in works(client, "worker"))
+            circuit = small_circuit(client)
+            fake.plan("POST /jobs", *[wrong.status(500)] * 50)
+            fake.plan("GET /jobs", *[wrong.status(500)] * 50)
+            config = {
+                "backend": "ionq_simulator",
+                "epochs": 2,
+                "seed": 1,
+                "dataset": {"type": "iris", "train_size": 8, "val_size": 4, "features": {"method": "pca", "count": 2}},
+            }
+            with listening(client, channel="backend.status", backend_id="backend_ionq_simulator_001") as hear:
+                answer = client.post("/v1/jobs", json={"circuit_id": circuit, "config": config}, timeout=90)
+                job = ended(client, data(answer)["job_id"])
+                while hear()["status"] != "degraded":
+                    pass
+
+            def listed() -> bool:
+                rows = {row["name"]: row for row in data(client.get("/v1/backends?limit=100"))}
+                return bool(rows["ionq_simulator"]["status"] == "degraded")
+
+            until(listed, 15)
+    finally:
+        worker.stop()
+        server.stop()
+        fake.close()
+
+    assert (job["status"], job["error_code"]) == ("failed", "BACKEND_UNAVAILABLE")

@@ -82,11 +82,11 @@ def logs() -> None:
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     folder = tmp_path_factory.mktemp("house")
-    return House(folder, asyncio.run(furnish(folder)))
+    return House(folder, asyncio.run(furnish(Settings(data_dir=folder))))
 
 
-async def furnish(folder: Path) -> dict[str, str]:
-    async with Appliance.open(Settings(data_dir=folder), work=False) as appliance:
+async def furnish(settings: Settings) -> dict[str, str]:
+    async with Appliance.open(settings, work=False) as appliance:
         accounts = appliance.accounts
         await accounts.create_owner("owner@example.org", PASSWORD, "Analytical Engines")
         for role in MEMBERS[1:]:

@@ -10,9 +10,12 @@ import pytest
 import pytest_asyncio
 
 from qstore_appliance.domain.events import (
+    BACKEND_STATUS,
     COST_UPDATES,
+    EVERYBODY,
     JOB_METRICS,
     JOB_PROGRESS,
+    BackendUpdate,
     CostUpdate,
     Event,
     JobMetrics,
@@ -105,15 +108,23 @@ async def test_only_the_topic_is_heard(bus: Bus) -> None:
             JobMetrics(job_id="job_1", epoch=7, metrics=Metrics(loss=0.1, accuracy=0.9), timestamp=NOW),
         ),
         (COST_UPDATES, "", CostUpdate(current_spend=1.5, budget_limit=None, percentage_used=None, timestamp=NOW)),
+        (
+            BACKEND_STATUS,
+            "backend_far_001",
+            BackendUpdate(
+                backend_id="backend_far_001", status="degraded", queue_depth=3, avg_latency_ms=None, timestamp=NOW
+            ),
+        ),
     ],
-    ids=["metrics", "cost"],
+    ids=["metrics", "cost", "backend"],
 )
 async def test_every_channel_keeps_its_shape(
-    bus: Bus, channel: str, subject: str, data: JobMetrics | CostUpdate
+    bus: Bus, channel: str, subject: str, data: JobMetrics | CostUpdate | BackendUpdate
 ) -> None:
-    """What is published is what is received, whatever the channel."""
-    event = Event(organization_id="org_a", channel=channel, subject=subject, seq=9, data=data)
-    async with bus.subscribe("org_a", channel, subject) as subscription:
+    """What is published is what is received, whatever the channel, and where it is for everybody."""
+    organization = EVERYBODY if channel == BACKEND_STATUS else "org_a"
+    event = Event(organization_id=organization, channel=channel, subject=subject, seq=9, data=data)
+    async with bus.subscribe(organization, channel, subject) as subscription:
         await bus.publish(event)
 
         assert await take(aiter(subscription), 1) == [event]

@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 
 from qstore_appliance.api.envelope import fault
-from qstore_appliance.domain.events import CHANNELS, JOB_CHANNELS, Event
+from qstore_appliance.domain.events import BACKEND_STATUS, CHANNELS, JOB_CHANNELS, Event
 from qstore_appliance.errors import Malformed, QStoreError, ValidationFailed
 
 #: Events in one frame, at the most.
 BATCH = 64
+#: What the subject of a channel's events is called in frames; other channels have none.
+SUBJECTS = {**dict.fromkeys(JOB_CHANNELS, "job_id"), BACKEND_STATUS: "backend_id"}
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
@@ -35,6 +37,7 @@ class Subscribe(Frame, frozen=True, kw_only=True, tag="subscribe"):
 
     channel: str
     job_id: str | None = None
+    backend_id: str | None = None
     last_seq: int | None = None
     stream: str | None = None
 
@@ -42,6 +45,7 @@ class Subscribe(Frame, frozen=True, kw_only=True, tag="subscribe"):
 class Unsubscribe(Frame, frozen=True, kw_only=True, tag="unsubscribe"):
     channel: str
     job_id: str | None = None
+    backend_id: str | None = None
 
 
 class Ping(Frame, frozen=True, kw_only=True, tag="ping"):
@@ -71,21 +75,30 @@ def topic(frame: Subscribe | Unsubscribe) -> tuple[str, str]:
     Channel and subject that a frame is about.
 
     Raises:
-        ValidationFailed: No such channel, or the channel's job is missing or superfluous.
+        ValidationFailed: No such channel, or the id of what it is about is missing or superfluous.
     """
     if frame.channel not in CHANNELS:
         raise ValidationFailed.field("channel", f"there are {', '.join(sorted(CHANNELS))}")
-    if frame.channel in JOB_CHANNELS:
-        if not frame.job_id or len(frame.job_id) > 64:
-            raise ValidationFailed.field("job_id", f"{frame.channel} needs the id of a job")
-        return frame.channel, frame.job_id
-    if frame.job_id is not None:
-        raise ValidationFailed.field("job_id", f"{frame.channel} is about no single job")
-    return frame.channel, ""
+    wanted = SUBJECTS.get(frame.channel)
+    subject = ""
+    for field, given in (("job_id", frame.job_id), ("backend_id", frame.backend_id)):
+        noun = field.removesuffix("_id")
+        if field == wanted:
+            if not given or len(given) > 64:
+                raise ValidationFailed.field(field, f"{frame.channel} needs the id of a {noun}")
+            subject = given
+        elif given is not None:
+            raise ValidationFailed.field(field, f"{frame.channel} is about no single {noun}")
+    return frame.channel, subject
 
 
 def about(channel: str, subject: str) -> dict[str, Any]:
-    return {"channel": channel, "job_id": subject} if subject else {"channel": channel}
+    return {"channel": channel, SUBJECTS.get(channel, "job_id"): subject} if subject else {"channel": channel}
+
+
+def named(frame: Subscribe | Unsubscribe) -> dict[str, Any]:
+    """What a frame says that it is about, for the answer that refuses it."""
+    return about(frame.channel[:64], (frame.job_id or frame.backend_id or "")[:64])
 
 
 def authenticated(user_id: str, organization_id: str) -> dict[str, Any]:

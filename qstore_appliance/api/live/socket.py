@@ -137,13 +137,13 @@ class Connection:
                     case frames.Ping():
                         await self.outbox.put(frames.pong(frame.id))
                     case frames.Subscribe():
-                        about = frames.about(frame.channel[:64], (frame.job_id or "")[:64])
+                        about = frames.named(frame)
                         channel, subject = frames.topic(frame)
                         if self._subscriptions.is_full(channel, subject):
                             raise Conflict(f"A connection has at most {MAX_SUBSCRIPTIONS} subscriptions.")
                         await self._subscriptions.open(channel, subject, frame.last_seq, frame.stream)
                     case frames.Unsubscribe():
-                        about = frames.about(frame.channel[:64], (frame.job_id or "")[:64])
+                        about = frames.named(frame)
                         channel, subject = frames.topic(frame)
                         await self._subscriptions.end(channel, subject)
                         await self.outbox.put(frames.unsubscribed(channel, subject))

@@ -16,7 +16,7 @@ import structlog
 from qstore_appliance.api.live import frames
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
-from qstore_appliance.domain.events import JOB_CHANNELS, Event
+from qstore_appliance.domain.events import BACKEND_STATUS, EVERYBODY, JOB_CHANNELS, BackendUpdate, Event
 from qstore_appliance.errors import NotFound, QStoreError
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 def permission(channel: str) -> str:
-    return "jobs:read" if channel in JOB_CHANNELS else "usage:read"
+    if channel in JOB_CHANNELS:
+        return "jobs:read"
+    return "backends:read" if channel == BACKEND_STATUS else "usage:read"
 
 
 class Subscriptions:
@@ -51,10 +53,13 @@ class Subscriptions:
 
         Raises:
             Forbidden: The caller may not listen to this channel.
+            NotFound: There is no such backend.
         """
         self.caller.require(permission(channel))
         await self.end(channel, subject)
         follow = self._follow_job if channel in JOB_CHANNELS else self._follow_stream
+        if channel == BACKEND_STATUS:
+            self._appliance.backends.id_of(subject)
         task = asyncio.create_task(self._guarded(follow, channel, subject, last_seq, stream))
         self._tasks[channel, subject] = task
 
@@ -140,14 +145,28 @@ class Subscriptions:
     async def _follow_stream(self, channel: str, subject: str, last_seq: int | None, stream: str | None) -> None:
         """A channel without stored events: numbers count from 1 in a stream that lives as long as the subscription."""
         own = ids.new("stream")
-        async with self._appliance.events.subscribe(self.caller.organization_id, channel, subject) as subscription:
+        organization_id = EVERYBODY if channel == BACKEND_STATUS else self.caller.organization_id
+        async with self._appliance.events.subscribe(organization_id, channel, subject) as subscription:
             await self._send(frames.subscribed(channel, subject, own, 0))
             if last_seq is not None or stream is not None:
                 await self._send(frames.reset(channel, subject, own, 0))
-            seq = 0
-            async for event in subscription:
-                seq += 1
+            seq, told = 0, None
+            events = aiter(subscription)
+            while True:
+                try:
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        event: Event | None = await anext(events)
+                except TimeoutError:
+                    event = None
                 if subscription.lagged:
-                    subscription.lagged = False
-                    await self._send(frames.reset(channel, subject, own, seq - 1))
+                    subscription.lagged, told = False, None
+                    await self._send(frames.reset(channel, subject, own, seq))
+                if event is None:
+                    continue
+                if isinstance(event.data, BackendUpdate):
+                    if event.data.status == told:
+                        # Each server of an installation says so when a maintenance window begins.
+                        continue
+                    told = event.data.status
+                seq += 1
                 await self._send(frames.event(event, seq))

@@ -9,7 +9,7 @@ from sanic.response import HTTPResponse
 from qstore_appliance.api.envelope import success
 from qstore_appliance.api.inputs import body
 from qstore_appliance.api.registry import Routes
-from qstore_appliance.domain.budgets import Alert, Budget, BudgetDraft
+from qstore_appliance.domain.budgets import Alert, Budget, BudgetDraft, percentage
 from qstore_appliance.domain.costs import dollars
 
 routes = Routes("budget")
@@ -32,15 +32,12 @@ class BudgetAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def shown(budget: Budget) -> BudgetAnswer:
     limit = budget.monthly_limit
-    used = None
-    if limit is not None:
-        used = round(100 * budget.spent / limit, 2) if limit else 100.0
     return BudgetAnswer(
         monthly_limit=None if limit is None else dollars(limit),
         current_spend=dollars(budget.spent),
         reserved=dollars(budget.reserved),
         remaining=None if limit is None else dollars(limit - budget.spent),
-        percentage_used=used,
+        percentage_used=percentage(budget.spent, limit),
         alerts=budget.alerts,
         projected_monthly_spend=dollars(budget.projected),
     )
