@@ -43,7 +43,10 @@ def parser() -> argparse.ArgumentParser:
     for verb in VERBS.values():
         first, *rest = verb.words
         if not rest:
-            _declare(verbs.add_parser(first, help=verb.help, description=verb.help.capitalize() + "."), verb)
+            command = verbs.add_parser(first, help=verb.help, description=verb.help.capitalize() + ".")
+            _declare(command, verb)
+            if first in FAMILIES:
+                families[first] = command.add_subparsers(dest="subverb", metavar="VERB", help=FAMILIES[first])
             continue
         if first not in families:
             family = verbs.add_parser(first, help=FAMILIES[first], description=FAMILIES[first].capitalize() + ".")
@@ -55,9 +58,17 @@ def parser() -> argparse.ArgumentParser:
 def _declare(command: argparse.ArgumentParser, verb: Verb) -> None:
     verb.declare(command)
     default = "./qstore-demo" if verb.words == ("demo",) else "$QSTORE_DATA_DIR, else ./qstore-data"
-    command.add_argument("--data-dir", type=Path, metavar="DIR", help=f"data directory (default {default})")
+    # Of a verb below another one they may stand before it too: nothing given here must not undo that.
+    absent = argparse.SUPPRESS if verb.words[:-1] in VERBS else None
     command.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings (default DIR/qstore.toml, then ./qstore.toml)"
+        "--data-dir", type=Path, metavar="DIR", default=absent, help=f"data directory (default {default})"
+    )
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=absent,
+        help="settings (default DIR/qstore.toml, then ./qstore.toml)",
     )
     if not verb.alone:
         command.add_argument("--json", action="store_true", help="print JSON, one value a line")
@@ -71,6 +82,14 @@ def parse(argv: Sequence[str]) -> tuple[Verb, argparse.Namespace, dict[str, Any]
     Raises:
         SystemExit: 2 on wrong usage, after one line about it; 0 after `--help` and `--version`.
     """
-    parsed = parser().parse_args(argv)
+    command_line = parser()
+    parsed = command_line.parse_args(argv)
+    verb = VERBS[parsed.words]
     own = {k: v for k, v in vars(parsed).items() if k not in _OURS}
-    return VERBS[parsed.words], parsed, own
+    if verb.words[:-1] in VERBS:
+        above = argparse.ArgumentParser()
+        VERBS[verb.words[:-1]].declare(above)
+        for flag in {action.dest for action in above._actions} & own.keys():
+            if own.pop(flag) is not None:
+                command_line.error(f"--{flag} goes without {verb.words[-1]}")
+    return verb, parsed, own

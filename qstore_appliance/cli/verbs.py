@@ -206,6 +206,7 @@ _ALL = (
     Verb(
         ("worker",), "take jobs of a server elsewhere, with its Postgres and Redis", _worker, creates=True, alone=True
     ),
+    Verb(("worker", "list"), "list the machines that take jobs, with their heartbeats", _page),
     Verb(("demo",), "train a classifier on real images, live, and ask it", _demo, creates=True, alone=True),
     Verb(("init",), "make the first owner, without a browser", _init, creates=True),
     Verb(("migrate",), "bring the database to this version's tables", _nothing, creates=True),
@@ -236,6 +237,7 @@ _ALL = (
 )
 VERBS: dict[tuple[str, ...], Verb] = {verb.words: verb for verb in _ALL}
 FAMILIES = {
+    "worker": "machines that take jobs",
     "user": "users and their passwords",
     "key": "API keys",
     "circuit": "stored circuits",

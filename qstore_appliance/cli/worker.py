@@ -1,4 +1,4 @@
-"""`qstore worker`: the slots of a server without its HTTP, on another machine, until told to stop."""
+"""`qstore worker`: the slots of a server without its HTTP, on another machine, until told to stop; and who there is."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import signal
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
+from qstore_appliance.cli import acting
 from qstore_appliance.cli.control import ControlSocket
-from qstore_appliance.cli.output import complain
+from qstore_appliance.cli.output import complain, more, table
 from qstore_appliance.cli.serve import make_data_dir, refuse_if_in_use
 from qstore_appliance.errors import ConfigurationInvalid
 from qstore_appliance.settings import Settings
@@ -42,6 +44,50 @@ def run(settings: Settings, arguments: dict[str, Any]) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_work(settings))
     return 0
+
+
+async def listed(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    """What `GET /v1/workers` answers, of each machine's backends the names of those that work there."""
+    from qstore_appliance.domain.listing import Page
+
+    page = acting.page(arguments)
+    page = Page(limit=page.limit, offset=page.offset, sort="started_at")
+    found = await appliance.workers.listed(await acting.caller(appliance, arguments), page)
+    now = appliance.clock.now()
+    items = [
+        {
+            "id": one.id,
+            "host": one.host,
+            "pid": one.pid,
+            "kind": one.kind,
+            "state": one.state(now),
+            "slots": one.slots,
+            "cores": one.cores,
+            "memory_bytes": one.memory_bytes,
+            "gpus": one.gpus,
+            "backends": sorted(name for name, backend in one.backends.items() if backend.available),
+            "jobs": one.job_ids,
+            "version": one.version,
+            "started_at": one.started_at,
+            "heartbeat_at": one.heartbeat_at,
+            "silent_seconds": round(max(0.0, (now - one.heartbeat_at).total_seconds()), 1),
+        }
+        for one in found.items
+    ]
+    yield {"items": items, "total": found.total, "limit": found.limit, "offset": found.offset}
+
+
+def _listed(workers: dict[str, Any], arguments: dict[str, Any]) -> None:
+    rows = [
+        (
+            w["host"], w["pid"], w["kind"], w["state"], f"{w['silent_seconds']:.0f} s ago", f"{len(w['jobs'])} of {w['slots']}",
+            w["cores"], f"{w['memory_bytes'] / 1e9:.1f} GB", w["gpus"], w["backends"],
+        )
+        for w in workers["items"]
+    ]  # fmt: skip
+    headings = ("host", "process", "kind", "state", "heartbeat", "jobs", "cores", "memory", "cards", "backends")
+    table(headings, rows, "No machine takes jobs.")
+    more(workers)
 
 
 def require_shared(settings: Settings) -> None:
@@ -98,3 +144,6 @@ async def _announce(settings: Settings, appliance: Any) -> None:
     # Whoever started us may have closed its end; working goes on.
     with contextlib.suppress(BrokenPipeError):
         print(f"{line}(data directory {settings.data_dir})", flush=True)
+
+
+SHOW = {"listed": _listed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -102,6 +103,17 @@ def test_jobs_run_elsewhere(served: Served, client: httpx.Client, shared: dict[s
         assert machines["server"]["jobs"] == []
         assert (machines["worker"]["slots"], machines["server"]["slots"]) == (1, 0)
         until(lambda: "native" in works(client, "worker"))
+        shown = qstore("worker", "list", "--json", "--data-dir", served.data_dir)
+        listed = {row["kind"]: row for row in json.loads(shown.stdout)["items"]}
+        for kind, row in listed.items():
+            same = ("id", "host", "pid", "slots", "cores", "memory_bytes", "gpus", "jobs", "version", "started_at")
+            assert {key: row[key] for key in same} == {key: machines[kind][key] for key in same}
+        assert (listed["worker"]["state"], "native" in listed["worker"]["backends"]) == ("alive", True)
+        # Asked at the worker it is the same list, for a person.
+        lines = qstore("worker", "list", "--data-dir", worker.data_dir).stdout.splitlines()
+        assert lines[0].split()[:5] == ["HOST", "PROCESS", "KIND", "STATE", "HEARTBEAT"]
+        assert {line.split()[2] for line in lines[1:]} == {"server", "worker"}
+        assert any(f" {worker.process.pid} " in line and "1 of 1" in line for line in lines)
         children = descendants(worker.process.pid)
         began = time.monotonic()
 

@@ -84,6 +84,22 @@ def test_the_verb_gets_its_own_words_only() -> None:
     assert own == {"email": "a@b"}
 
 
+def test_a_verb_below_another_one() -> None:
+    """`worker` runs and `worker list` lists; what both take may stand before or after, and the first's own is not the other's."""
+    alone, _, own = parse(["worker", "--slots", "2", "--data-dir", "/x"])
+    assert (alone.words, own) == (("worker",), {"slots": 2})
+    for words in (["worker", "list", "--data-dir", "/x"], ["worker", "--data-dir", "/x", "list"]):
+        below, parsed, own = parse(words)
+        assert (below.words, str(parsed.data_dir)) == (("worker", "list"), "/x")
+        assert own == {"acting": None, "limit": 20, "offset": 0}
+
+
+def test_flags_of_the_verb_above(capsys: pytest.CaptureFixture[str]) -> None:
+    """A flag that only the verb above understands is wrong usage below it, not ignored."""
+    assert main(["worker", "--slots", "2", "list"]) == 2
+    assert "--slots goes without list" in capsys.readouterr().err
+
+
 def test_importing_main_does_nothing() -> None:
     """A forkserver that imports the main file again starts no second server."""
     ended = subprocess.run(

@@ -57,7 +57,7 @@ def verbs() -> str:
             (choices,) = (a for a in command._actions if isinstance(a, argparse._SubParsersAction))
             command = choices.choices[word]
         rows = [f"### `qstore {' '.join(verb.words)}`", "", verb.help[0].upper() + verb.help[1:] + "."]
-        own = [a for a in command._actions if a.dest not in {"help", "data_dir", "config", "json"}]
+        own = [a for a in command._actions if a.dest not in {"help", "data_dir", "config", "json", "subverb"}]
         if own:
             rows += ["", "| argument | meaning |", "|---|---|"]
         for argument in own:
