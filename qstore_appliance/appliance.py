@@ -51,6 +51,7 @@ from qstore_appliance.services.emails import Emails
 from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.idempotency import Idempotency
 from qstore_appliance.services.jobs import Jobs
+from qstore_appliance.services.leftovers import Leftovers
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.outbox import Outbox
 from qstore_appliance.services.passwords import Passwords
@@ -155,7 +156,7 @@ class Appliance:
         self.sweeps = Sweeps(database, self.jobs, clock)
         self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, clock)
         self.usage = UsageReports(database, clock)
-        self.upkeep = Upkeep(database, clock)
+        self.upkeep = Upkeep(database, clock, Leftovers(blobs))
         self.budgets = Budgets(database, self.costs, clock)
         self.circuit_runs = CircuitRuns(
             database, self.backends, self.calculator, self.costs, clock, settings, self.pauses

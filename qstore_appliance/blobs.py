@@ -7,12 +7,15 @@ A blob lies at `DIR/ab/abcdef….bin`, named by its SHA-256. It gets that name o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import os
 import re
 import shutil
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 from qstore_appliance.errors import ArtifactCorrupt, NotFound, StorageFull
@@ -26,6 +29,8 @@ class FileBlobs:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        #: Between looking at a file's age and deleting it nobody may store the same bytes again.
+        self._aging = threading.Lock()
 
     async def put(self, content: bytes) -> str:
         """
@@ -58,6 +63,14 @@ class FileBlobs:
         if _DIGEST.fullmatch(digest) is not None:
             await asyncio.to_thread(self._place(digest).unlink, missing_ok=True)
 
+    async def aged(self, seconds: float) -> list[str]:
+        """Digests of the blobs that nobody has stored, for the first time or again, for so long."""
+        return await asyncio.to_thread(self._aged, seconds)
+
+    async def delete_aged(self, digest: str, seconds: float) -> bool:
+        """Delete a blob, unless somebody has stored it again meanwhile; whether it is gone."""
+        return await asyncio.to_thread(self._delete_aged, digest, seconds)
+
     async def path(self, digest: str) -> str:
         """
         The file with these bytes, checked.
@@ -78,8 +91,11 @@ class FileBlobs:
     def _put(self, content: bytes) -> str:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         place = self._place(digest)
-        if place.is_file() and place.stat().st_size == len(content):
-            return digest
+        with self._aging:
+            if place.is_file() and place.stat().st_size == len(content):
+                # Whoever looks for blobs that nobody wants sees that somebody does.
+                os.utime(place)
+                return digest
         try:
             descriptor, unfinished = self._unfinished(place)
             try:
@@ -87,7 +103,7 @@ class FileBlobs:
                     target.write(content)
                     target.flush()
                     os.fsync(target.fileno())
-                _settle(Path(unfinished), place)
+                self._settle(Path(unfinished), place)
             except BaseException:
                 Path(unfinished).unlink(missing_ok=True)
                 raise
@@ -114,13 +130,41 @@ class FileBlobs:
                         os.fsync(copied.fileno())
                     source.unlink()
                 os.chmod(unfinished, 0o600)
-                _settle(Path(unfinished), place)
+                os.utime(unfinished)
+                self._settle(Path(unfinished), place)
             except BaseException:
                 Path(unfinished).unlink(missing_ok=True)
                 raise
         except OSError as error:
             raise _translated(error) from error
         return digest
+
+    def _settle(self, unfinished: Path, place: Path) -> None:
+        """Give a whole file its name, and make the name durable too."""
+        with self._aging:
+            os.replace(unfinished, place)
+        for folder in (place.parent, place.parent.parent):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _aged(self, seconds: float) -> list[str]:
+        found = []
+        for place in self._directory.glob("??/*.bin"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - place.stat().st_mtime >= seconds:
+                    found.append(f"sha256:{place.stem}")
+        return [digest for digest in found if _DIGEST.fullmatch(digest)]
+
+    def _delete_aged(self, digest: str, seconds: float) -> bool:
+        place = self._place(digest)
+        with self._aging:
+            if place.is_file() and time.time() - place.stat().st_mtime < seconds:
+                return False
+            place.unlink(missing_ok=True)
+            return True
 
     def _unfinished(self, place: Path) -> tuple[int, str]:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -145,17 +189,6 @@ class FileBlobs:
         if f"sha256:{found}" != digest:
             raise ArtifactCorrupt(details={"digest": digest})
         return str(place)
-
-
-def _settle(unfinished: Path, place: Path) -> None:
-    """Give a whole file its name, and make the name durable too."""
-    os.replace(unfinished, place)
-    for folder in (place.parent, place.parent.parent):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _translated(error: OSError) -> Exception:

@@ -12,8 +12,10 @@ import os
 import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from tortoise import timezone
 from tortoise.exceptions import IntegrityError
 
 from qstore_appliance.database.connection import Database
@@ -78,6 +80,21 @@ class DatabaseBlobs:
             await BlobRow.filter(digest=digest).delete()
         self._cached(digest).unlink(missing_ok=True)
 
+    async def aged(self, seconds: float) -> list[str]:
+        """Digests of the blobs that nobody has stored, for the first time or again, for so long."""
+        rows = BlobRow.filter(created_at__lt=_ago(seconds)).values_list("digest", flat=True)
+        return [str(digest) for digest in await rows]
+
+    async def delete_aged(self, digest: str, seconds: float) -> bool:
+        """Delete a blob, unless somebody has stored it again meanwhile; whether it is gone."""
+        async with self._database.transaction():
+            # One statement: who stores it at the same time either makes it young first, or finds it gone.
+            await BlobRow.filter(digest=digest, created_at__lt=_ago(seconds)).delete()
+        if await BlobRow.exists(digest=digest):
+            return False
+        self._cached(digest).unlink(missing_ok=True)
+        return True
+
     async def path(self, digest: str) -> str:
         """
         A local file with these bytes, checked.
@@ -94,10 +111,11 @@ class DatabaseBlobs:
         return str(place)
 
     async def _store(self, digest: str, size: int, parts: Iterator[bytes]) -> None:
-        if await BlobRow.exists(digest=digest):
-            return
         try:
             async with self._database.transaction(aside=True):
+                # Whoever looks for blobs that nobody wants sees that somebody does.
+                if await BlobRow.filter(digest=digest).update(created_at=timezone.now()):
+                    return
                 await BlobRow.create(digest=digest, size=size)
                 for part, content in enumerate(parts):
                     await BlobPartRow.create(blob_id=digest, part=part, content=content)
@@ -132,6 +150,10 @@ class DatabaseBlobs:
 
     def _cached(self, digest: str) -> Path:
         return self._cache / f"{digest.removeprefix('sha256:')}.bin"
+
+
+def _ago(seconds: float) -> datetime:
+    return timezone.now() - timedelta(seconds=seconds)
 
 
 def _digest_of(content: bytes) -> str:

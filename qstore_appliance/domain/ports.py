@@ -35,6 +35,12 @@ class BlobStore(Protocol):
     async def delete(self, digest: str) -> None:
         """Free the space; absent is fine."""
 
+    async def aged(self, seconds: float) -> list[str]:
+        """Digests of the blobs that nobody has stored, for the first time or again, for so long."""
+
+    async def delete_aged(self, digest: str, seconds: float) -> bool:
+        """Delete a blob, unless somebody has stored it again meanwhile; whether it is gone."""
+
     async def path(self, digest: str) -> str:
         """A local file with these bytes, checked, for a child process to read."""
 

@@ -1,8 +1,12 @@
-"""What a server does for its installation when it starts and once a day: the ledger's partitions are made ahead."""
+"""
+What a server does for its installation when it starts and once a day: the ledger's partitions are made ahead, and blobs
+that nobody wants are deleted.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -10,6 +14,7 @@ from qstore_appliance.database.connection import Database
 from qstore_appliance.database.partitions import make_ahead
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import QStoreError
+from qstore_appliance.services.leftovers import Leftovers
 
 log = structlog.get_logger(__name__)
 
@@ -19,14 +24,18 @@ AGAIN_SECONDS = 600.0
 
 
 class Upkeep:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, leftovers: Leftovers) -> None:
         self._database = database
         self._clock = clock
+        self._leftovers = leftovers
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Look now, then daily. What does not work is told to the log and tried again; nothing that runs waits for it."""
-        pause = await self._look()
+        """
+        Look now, then daily. What does not work is told to the log and tried again. Only the partitions are waited for:
+        they come before the first charge.
+        """
+        pause = await self._tried(self._partitions)
         self._task = asyncio.create_task(self._look_daily(pause), name="upkeep")
 
     async def close(self) -> None:
@@ -39,15 +48,19 @@ class Upkeep:
 
     async def _look_daily(self, pause: float) -> None:
         while True:
+            pause = min(pause, await self._tried(self._leftovers.sweep))
             await asyncio.sleep(pause)
-            pause = await self._look()
+            pause = await self._tried(self._partitions)
 
-    async def _look(self) -> float:
+    async def _partitions(self) -> None:
+        made = await make_ahead(self._database, self._clock.now())
+        if made:
+            log.info("upkeep.partitions_made", partitions=made)
+
+    async def _tried(self, work: Callable[[], Awaitable[object]]) -> float:
         """Returns: seconds until the next look."""
         try:
-            made = await make_ahead(self._database, self._clock.now())
-            if made:
-                log.info("upkeep.partitions_made", partitions=made)
+            await work()
         except QStoreError as error:
             log.warning("upkeep.skipped", error=error.message)
             return AGAIN_SECONDS

@@ -6,11 +6,14 @@ import asyncio
 import errno
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tortoise import timezone
 
 from qstore_appliance.blobs import FileBlobs
 from qstore_appliance.database import blobs as database_blobs
@@ -137,6 +140,73 @@ async def test_damaged_copy_is_renewed(store: Store) -> None:
             await store.path(digest)
     else:
         assert Path(await store.path(digest)).read_bytes() == b"precious bytes"
+
+
+# What nobody wants any more --------------------------------------------------------------------------------------
+
+
+async def grow_old(store: Store, settings: Settings, digest: str, seconds: float = 3600.0) -> None:
+    """Let a blob have been stored so long ago."""
+    if isinstance(store, FileBlobs):
+        (file,) = settings.blob_dir.rglob(f"{digest.removeprefix('sha256:')}.bin")
+        os.utime(file, (time.time() - seconds,) * 2)
+    else:
+        await BlobRow.filter(digest=digest).update(created_at=timezone.now() - timedelta(seconds=seconds))
+
+
+async def test_age_is_told(store: Store, settings: Settings) -> None:
+    """Of all blobs those are aged that nobody has stored for so long."""
+    old, young = await store.put(b"old"), await store.put(b"young")
+    await grow_old(store, settings, old)
+
+    assert await store.aged(1800) == [old]
+    assert sorted(await store.aged(0)) == sorted([old, young])
+    assert await store.aged(7200) == []
+
+
+async def test_only_the_aged_are_deleted(store: Store, settings: Settings) -> None:
+    """What is young stays, whoever says that it is old; what is old goes, and going twice is going once."""
+    old, young = await store.put(b"old"), await store.put(b"young")
+    await grow_old(store, settings, old)
+
+    assert [await store.delete_aged(digest, 1800) for digest in (old, young, old)] == [True, False, True]
+
+    assert await store.get(young) == b"young"
+    with pytest.raises(NotFound):
+        await store.path(old)
+
+
+@pytest.mark.parametrize("way", ["put", "adopt"])
+async def test_stored_again_is_young_again(store: Store, settings: Settings, tmp_path: Path, way: str) -> None:
+    """Who stores bytes that lie there since long may refer to them: they are not deleted any more."""
+    digest = await store.put(b"again")
+    await grow_old(store, settings, digest)
+    if way == "put":
+        await store.put(b"again")
+    else:
+        source = tmp_path / "source"
+        source.write_bytes(b"again")
+        os.utime(source, (time.time() - 7200,) * 2)
+        await store.adopt(source)
+
+    assert await store.aged(1800) == []
+    assert not await store.delete_aged(digest, 1800)
+    assert await store.get(digest) == b"again"
+
+
+async def test_what_was_stored_beside_a_sweep_is_there(store: Store, settings: Settings) -> None:
+    """Storing and sweeping the same old bytes at the same moment, many times: what was stored is there afterwards."""
+    for turn in range(40):
+        digest = await store.put(b"contended")
+        await grow_old(store, settings, digest)
+
+        async def sweep(digest: str = digest) -> None:
+            await store.delete_aged(digest, 1800)
+
+        tasks = [sweep(), store.put(b"contended"), sweep()]
+        await asyncio.gather(*(tasks if turn % 2 else reversed(tasks)))
+
+        assert await store.get(digest) == b"contended"
 
 
 class TestFiles:

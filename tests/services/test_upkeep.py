@@ -6,11 +6,14 @@ import asyncio
 
 import pytest
 
+from qstore_appliance.blobs import FileBlobs
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.partitions import AHEAD
 from qstore_appliance.errors import Unavailable
 from qstore_appliance.services import upkeep
+from qstore_appliance.services.leftovers import Leftovers
 from qstore_appliance.services.upkeep import Upkeep
+from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock
 
 
@@ -22,11 +25,11 @@ async def months(database: Database) -> set[str]:
 
 
 async def test_partitions_are_made_at_the_start_and_daily(
-    database: Database, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
+    database: Database, settings: Settings, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On Postgres the next months have their partitions once the server has started; months later the next ones do."""
     monkeypatch.setattr(upkeep, "DAY_SECONDS", 0.02)
-    daily = Upkeep(database, clock)
+    daily = Upkeep(database, clock, Leftovers(FileBlobs(settings.blob_dir)))
     await daily.start()
     if database.dialect == "sqlite":
         await daily.close()
@@ -47,7 +50,7 @@ async def test_partitions_are_made_at_the_start_and_daily(
 
 
 async def test_what_does_not_work_is_tried_again(
-    database: Database, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
+    database: Database, settings: Settings, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look that fails, by the database or by a fault of ours, keeps nobody from starting, and is not the last."""
     monkeypatch.setattr(upkeep, "AGAIN_SECONDS", 0.01)
@@ -61,7 +64,7 @@ async def test_what_does_not_work_is_tried_again(
         return []
 
     monkeypatch.setattr(upkeep, "make_ahead", make_ahead)
-    daily = Upkeep(database, clock)
+    daily = Upkeep(database, clock, Leftovers(FileBlobs(settings.blob_dir)))
     await daily.start()
     async with asyncio.timeout(10):
         await enough.wait()

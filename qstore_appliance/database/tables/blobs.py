@@ -9,6 +9,7 @@ from tortoise.models import Model
 class BlobRow(Model):
     digest = fields.CharField(max_length=80, primary_key=True)
     size = fields.BigIntField()
+    #: When it was stored, or stored again: who stores it is about to refer to it.
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
