@@ -48,6 +48,7 @@ from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.emails import Emails
+from qstore_appliance.services.executions import Executions
 from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.idempotency import Idempotency
 from qstore_appliance.services.jobs import Jobs
@@ -161,6 +162,7 @@ class Appliance:
         self.circuit_runs = CircuitRuns(
             database, self.backends, self.calculator, self.costs, clock, settings, self.pauses
         )
+        self.executions = Executions(database, self.circuits, self.backends, self.calculator, self.runs.reservations)
         self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings, self.pauses)
         self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings)
         self._pings: dict[str, Ping] = {"database": database.ping, "queue": self.queue.ping, "events": self.events.ping}

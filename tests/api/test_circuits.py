@@ -162,3 +162,24 @@ async def test_a_circuit_is_drawn(owner: httpx.AsyncClient) -> None:
     assert (text.headers["content-type"], "RY(theta_0)" in text.text) == ("text/plain; charset=utf-8", True)
     assert (unknown.status_code, unknown.json()["error"]["details"]["errors"][0]["field"]) == (422, "format")
     assert (await owner.get(at.replace("circuit_", "circuit_0"))).status_code == 404
+
+
+async def test_a_circuit_is_run(owner: httpx.AsyncClient) -> None:
+    """POST …/run answers counts, probabilities and expectations, the state of a small one, and 422 names what is wrong."""
+    gates = [{"type": "H", "targets": [0]}, {"type": "RY", "targets": [1], "parameters": {"theta": "theta_0"}}]
+    made = await owner.post("/v1/circuits", json=circuit(gates=gates, n_qubits=2))
+    at = made.headers["Location"] + "/run"
+    body = {"parameters": {"theta_0": 0.0}, "backend": "native", "observables": ["X0"]}
+
+    exact = (await owner.post(at, json=body, timeout=120)).json()["data"]
+    drawn = (await owner.post(at, json=body | {"shots": 100}, timeout=60)).json()["data"]
+    wrong = await owner.post(at, json=body | {"observables": ["X9"]}, timeout=60)
+
+    assert exact["probabilities"] == pytest.approx({"00": 0.5, "10": 0.5})
+    assert exact["expectations"][0]["value"] == pytest.approx(1.0)
+    assert (len(exact["statevector"]), len(exact["bloch"]), exact["cost"]) == (4, 2, 0.0)
+    assert sum(drawn["counts"].values()) == 100
+    assert "statevector" not in drawn
+    assert (wrong.status_code, wrong.json()["error"]["details"]["errors"][0]["field"]) == (422, "observables[0]")
+    for bad in ({"shots": 0}, {"shots": 1.5}, {"seed": -1}, {"parameters": {"theta_0": "x"}}, {"parameters": None}):
+        assert (await owner.post(at, json=body | bad)).status_code == 422, bad
