@@ -86,6 +86,9 @@ PING_SECONDS = 1.5
 GIVE_UP_SECONDS = 0.5
 #: The server answers its first requests before the engine is loaded beside it.
 PRELOAD_AFTER_SECONDS = 0.3
+#: Probes, and whatever else can wait, leave the machine so long to jobs that an earlier server left, until these run.
+TAKE_OVER_SECONDS = 30.0
+TAKE_OVER_LOOK_SECONDS = 0.1
 
 Ping = Callable[[], Awaitable[object]]
 
@@ -276,6 +279,9 @@ class Appliance:
         await self.workers.start(kind, owner)
         stack.push_async_callback(self.workers.close)
         await reaper.start()
+        if settings.jobs.slots and await self.runs.wanted():
+            # Nothing takes these as long as the engine, so it is loaded while the rest is opened.
+            children.preload()
         if kind is WorkerKind.SERVER:
             await self.models.reopen()
             await self.circuit_runs.start()
@@ -284,26 +290,47 @@ class Appliance:
             await self.upkeep.start()
         slots.start()
         await self.announcements.start()
+        warm = asyncio.Event()
         # Before anybody can ask: who lists backends that nobody probes waits for all of them.
-        await self.backends.start(after=PRELOAD_AFTER_SECONDS)
+        await self.backends.start(after=warm.wait)
         stack.push_async_callback(stop_slots)
         stack.push_async_callback(reaper.close)
         stack.push_async_callback(self.circuit_runs.close)
         stack.push_async_callback(self.remote_jobs.close)
         stack.push_async_callback(self.outbox.close)
         stack.push_async_callback(self.upkeep.close)
-        warming = asyncio.create_task(self._warm_up(), name="appliance.warm_up")
+        warming = asyncio.create_task(self._warm_up(warm, reaper, trainer), name="appliance.warm_up")
         stack.push_async_callback(_cancelled, warming)
         self._pings["slots"] = slots.ping
 
-    async def _warm_up(self) -> None:
-        """Load the engine beside the server, then see which backends work."""
+    async def _warm_up(self, warm: asyncio.Event, reaper: Reaper, trainer: Trainer) -> None:
+        """
+        Load the engine beside the server, then see which backends work.
+
+        Args:
+            warm: Set when probes may begin.
+        """
         await asyncio.sleep(PRELOAD_AFTER_SECONDS)
         children.preload()
+        with contextlib.suppress(TimeoutError, QStoreError):
+            async with asyncio.timeout(TAKE_OVER_SECONDS):
+                await self._gone_on(reaper, trainer)
+        warm.set()
+        # Who submits the first job waits for this one alone.
+        await self.backends.probed_once("native")
+        children.preload_rest()
         await self.backends.probed()
         with contextlib.suppress(QStoreError):
             # The other machines hear at once what works here; else with the next heartbeat.
             await self.workers.beat()
+
+    async def _gone_on(self, reaper: Reaper, trainer: Trainer) -> None:
+        """Wait until the jobs run that an earlier server left: as many of those that may as there are slots."""
+        await reaper.looked.wait()
+        while len(trainer.children) < self.settings.jobs.slots:
+            if not trainer.starting and not await self.runs.lines.heads(1):
+                return
+            await asyncio.sleep(TAKE_OVER_LOOK_SECONDS)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

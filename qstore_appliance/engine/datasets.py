@@ -1,8 +1,7 @@
 """
 Data sets by name: the built-in ones, imported idx files, uploads. The door to this corner of the engine.
 
-Runs in children only: it imports numpy, and scikit-learn inside `load_builtin`. The serving process lists names from
-`dataset_names`.
+Runs in children only: it imports numpy. The serving process lists names from `dataset_names`.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from qstore_appliance.engine.dataset_files import read_builtin
 from qstore_appliance.engine.dataset_names import BUILTIN, IMPORTABLE, import_command
 from qstore_appliance.engine.idx import read_idx
 from qstore_appliance.engine.samples import Samples, statistics
@@ -51,15 +49,8 @@ def load_builtin(name: str) -> Samples:
         )
     if name not in BUILTIN:
         raise ValidationFailed.field("config.dataset.type", f"{name[:60]!r} is none of {', '.join(BUILTIN)}")
-    from sklearn import datasets as sklearn_datasets
-
-    bunch = getattr(sklearn_datasets, f"load_{name}")()
-    return Samples(
-        x=np.ascontiguousarray(bunch.data, dtype=np.float64),
-        y=bunch.target.astype(np.int64),
-        classes=BUILTIN[name].classes,
-        feature_names=tuple(str(feature) for feature in bunch.feature_names),
-    )
+    x, y, feature_names = read_builtin(name)
+    return Samples(x=x, y=y, classes=BUILTIN[name].classes, feature_names=feature_names)
 
 
 def fetch(reference: Mapping[str, Any]) -> Samples:

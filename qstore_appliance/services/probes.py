@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -91,12 +91,13 @@ class Probes:
         self._measuring: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
-    async def start(self, after: float = 0.0) -> None:
+    async def start(self, after: Callable[[], Awaitable[object]] | None = None) -> None:
         """
         Probe every backend in the background, one after the other, the built-in one first; then whenever it is due.
 
         Args:
-            after: Seconds to leave the machine to others first. Until then the backends are "starting".
+            after: Returns when the machine is no longer left to others. Until then the backends are "starting", but for
+                those that somebody asks for.
         """
         if self._round is None:
             self._round = asyncio.create_task(self._probe_all(after), name="backends.probe")
@@ -190,8 +191,9 @@ class Probes:
 
     # Inside ------------------------------------------------------------------------------------------------------
 
-    async def _probe_all(self, after: float) -> None:
-        await asyncio.sleep(after)
+    async def _probe_all(self, after: Callable[[], Awaitable[object]] | None) -> None:
+        if after is not None:
+            await after()
         for name in self._names:
             if name not in self._described:
                 await asyncio.shield(self._probe(name))

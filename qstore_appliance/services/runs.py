@@ -69,6 +69,11 @@ class Runs(Endings):
 
     # Taking and keeping ------------------------------------------------------------------------------------------
 
+    async def wanted(self) -> bool:
+        """Whether any job waits for a slot or has lost its worker: a server that starts has something to go on with."""
+        lost = Q(status=Status.RUNNING, lease_until__lt=self._clock.now())
+        return await JobRow.filter(lost | Q(status=Status.QUEUED)).exists()
+
     async def take(self, owner: str, resident: Mapping[str, int] | None = None) -> tuple[Lease, Plan] | None:
         """
         Take the best of those that wait, by the rule of `domain/lines.py`, that fits into this machine's memory.

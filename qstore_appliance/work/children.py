@@ -184,6 +184,8 @@ class _Starter:
         self._idle.set()
         #: Orders of an earlier round are given up.
         self.round = 0
+        #: Whether the forkserver shall hold the second part of `work/preload.py` too.
+        self.complete = False
 
     def run(self, order: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
@@ -227,6 +229,11 @@ def preload() -> Future[None]:
     return _starter.run(_ensure_forkserver)
 
 
+def preload_rest() -> Future[None]:
+    """Have the forkserver import what is needed later, after the children that were asked for until now."""
+    return _starter.run(_complete_forkserver)
+
+
 def start(target: str, *, nice: int = 0, memory_bytes: int | None = None) -> Child:
     """
     Start a child that runs `work/targets.py:<target>(pipe)`. Blocks until it is forked.
@@ -250,12 +257,15 @@ def give_up_starting(seconds: float) -> None:
 def _ensure_forkserver() -> None:
     # `-c` programs look for modules in the working directory first, unless told otherwise.
     changed = {"PYTHONSAFEPATH": "1", "QSTORE_PRELOAD": str(os.getpid())}
+    if _starter.complete:
+        changed["QSTORE_PRELOAD_REST"] = "1"
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:
         resource_tracker.ensure_running()  # type: ignore[attr-defined]
-        # Blocked signals are inherited: a Ctrl-C waits until the forkserver has decided to ignore it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # Blocked signals are inherited: a Ctrl-C waits until the forkserver has decided to ignore it, and the word to load
+        # the rest until it knows what that means.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR1})
         forkserver.set_forkserver_preload([PRELOAD])
         forkserver.ensure_running()
     finally:
@@ -264,6 +274,18 @@ def _ensure_forkserver() -> None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _complete_forkserver() -> None:
+    if _starter.complete:
+        return
+    _ensure_forkserver()
+    # From here on each one that has to be started anew loads everything at once.
+    _starter.complete = True
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    if isinstance(pid, int):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGUSR1)
 
 
 def _start(target: str, nice: int, memory_bytes: int | None) -> Child:

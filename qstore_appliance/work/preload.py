@@ -1,6 +1,9 @@
 """
 What the forkserver imports before it forks anything: the engine, with its kernels compiled and run once.
 
+In two parts: without the first no training begins, and the second, which takes longer, is needed when one ends. The
+second waits for a word of the server (SIGUSR1), so that jobs which a killed server left go on before it.
+
 Imported anywhere else it does nothing. Each step that fails is printed and skipped: a child then meets the same fault
 itself, and reports it as an error of its own job.
 """
@@ -23,9 +26,11 @@ MODULES = (
     "qstore_appliance.engine.discovery",
     "qstore_appliance.engine.training",
     "qstore_appliance.engine.predictor",
-    "sklearn.datasets",
-    "sklearn.linear_model",
 )
+#: For the plain models that a trained one is compared with. A child that is forked before imports them itself.
+REST = ("sklearn.linear_model", "sklearn.pipeline", "sklearn.preprocessing")
+#: What asks for them.
+SIGNAL = signal.SIGUSR1
 
 
 def prepare(server: int) -> None:
@@ -54,15 +59,31 @@ def prepare(server: int) -> None:
     for name in MODULES:
         _attempt(partial(importlib.import_module, name))
     _attempt(warm)
-    gc.collect()
-    # What is here now stays for good: collections in children shall not touch, and so copy, its pages.
-    gc.freeze()
+    _settle()
+    if "QSTORE_PRELOAD_REST" in os.environ:
+        load_rest()
+    # Blocked since before this process began, for it ends whoever is not prepared for it.
+    signal.signal(SIGNAL, load_rest)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})
+
+
+def load_rest(*_: object) -> None:
+    """Import the second part, between two forks: this process has one thread, and handlers run in it."""
+    for name in REST:
+        _attempt(partial(importlib.import_module, name))
+    _settle()
 
 
 def warm() -> None:
     """Run the kernels of the native backend once, so that no child waits for them to be loaded."""
     discovery = importlib.import_module("qstore_appliance.engine.discovery")
     discovery.load("native", {}).probe()
+
+
+def _settle() -> None:
+    gc.collect()
+    # What is here now stays for good: collections in children shall not touch, and so copy, its pages.
+    gc.freeze()
 
 
 def _attempt(step: Callable[[], object]) -> None:

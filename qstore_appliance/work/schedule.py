@@ -25,6 +25,8 @@ class Reaper:
         self._queue = queue
         self._directory = directory
         self._told = asyncio.Event()
+        #: Set once it has looked for the first time: what a killed server left stands in line again.
+        self.looked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -52,6 +54,7 @@ class Reaper:
             except Exception:
                 # Whatever it is, jobs must not wait for ever because one look failed.
                 log.exception("reaper.broke")
+            self.looked.set()
             # Not `wait_for`: up to Python 3.11 it loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):

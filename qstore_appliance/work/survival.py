@@ -34,6 +34,8 @@ def settle(*, nice: int = 0, memory_bytes: int | None = None) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # The forkserver's word for loading more.
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     die_with_parent()
     _let_the_forkserver_go()
     parent = process.parent_process()

@@ -88,6 +88,8 @@ class Trainer:
         self.stopping = threading.Event()
         #: Process ids of the children by job.
         self.children: dict[str, int] = {}
+        #: Jobs that slots have taken and that have no child yet.
+        self.starting: set[str] = set()
 
     def run(self, job_id: str) -> None:
         """
@@ -148,9 +150,11 @@ class _Run:
         kills = out_of_memory_kills()
         started = time.monotonic()
         child: children.Child | None = None
+        self._trainer.starting.add(self._lease.job_id)
         try:
             child = children.start("train", nice=5, memory_bytes=memory_available())
             self._trainer.children[self._lease.job_id] = child.pid
+            self._trainer.starting.discard(self._lease.job_id)
             child.send(msgspec.msgpack.encode(self._plan))
             log.info("training.child_started", pid=child.pid, seconds=round(time.monotonic() - started, 3))
             self._listen(child)
@@ -162,6 +166,7 @@ class _Run:
         finally:
             queue.running(self._lease.job_id, None)
             self._trainer.children.pop(self._lease.job_id, None)
+            self._trainer.starting.discard(self._lease.job_id)
             if child is not None:
                 child.close()
 

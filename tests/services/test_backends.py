@@ -125,7 +125,7 @@ async def test_backend_is_starting_until_it_is_probed(build: Any) -> None:
 async def test_list_does_not_wait_for_a_server_that_probes_later(build: Any) -> None:
     """A server is asked before its first probe has begun: the list says "starting" at once."""
     backends = build(native=described("native"))
-    await backends.start(after=3600.0)
+    await backends.start(after=asyncio.Event().wait)
 
     (record,) = await asyncio.wait_for(backends.listed(make_caller()), 10.0)
 

@@ -103,3 +103,54 @@ def test_main_runs_once_and_the_working_directory_decides_nothing(tmp_path: Path
 
     assert done.stdout.split("\n") == ["main runs", "value", "value", ""], done.stderr
     assert done.stderr == ""
+
+
+def test_the_rest_is_loaded_when_it_is_asked_for() -> None:
+    """
+    A child begins without scikit-learn; one that is forked after the word has it, and so has every child of a forkserver
+    that had to be started anew.
+    """
+    program = """
+import os, signal
+from multiprocessing import forkserver
+from pathlib import Path
+from qstore_appliance.work import children
+
+def has_rest():
+    child = children.start("calculate")
+    found = "sklearn" in Path(f"/proc/{child.pid}/maps").read_text()
+    child.close()
+    return found
+
+print(has_rest())
+children.preload_rest().result()
+print(has_rest())
+os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+print(has_rest())
+children.preload_rest().result()
+print(has_rest())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+    assert done.stdout.split() == ["False", "True", "True", "True"], done.stderr
+    assert done.stderr == ""
+
+
+def test_the_rest_is_asked_for_before_there_is_a_forkserver() -> None:
+    """The word starts one; it may come while that one is still starting, and ends nothing."""
+    program = """
+from pathlib import Path
+from qstore_appliance.work import children
+children.preload_rest()
+child = children.start("calculate")
+print("sklearn" in Path(f"/proc/{child.pid}/maps").read_text())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+    assert (done.stdout.split(), done.stderr) == (["True"], "")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,16 +16,31 @@ from qstore_appliance.appliance import Appliance
 from qstore_appliance.domain.jobs import Status
 from qstore_appliance.domain.models import PredictDraft
 from qstore_appliance.settings import Settings
+from qstore_appliance.work import children
 from tests.work.bench import Bench
 from tests.work.processes import ROOT, descendants, exists, seconds_until_gone, victim
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
 
 
+def watched(appliance: Appliance) -> list[bool]:
+    """For each probe of a backend from now on, whether a training ran when it began."""
+    found: list[bool] = []
+    call = appliance.probes.call
+
+    async def noting(*args: Any, **options: Any) -> Any:
+        found.append(any(child.target == "train" for child in children.living()))
+        return await call(*args, **options)
+
+    appliance.probes.call = noting  # type: ignore[method-assign]
+    return found
+
+
 async def test_killed_server_takes_everything_along_and_its_successor_goes_on(tmp_path: Path) -> None:
     """
     After SIGKILL every process of a server is gone within a second, one that is stopped too; a new server trains the
-    same job on within five seconds of its opening, repeating nothing, and its deployed model answers.
+    same job on within five seconds of its opening, repeating nothing, and its deployed model answers. Backends are probed
+    once the job is under way.
     """
     with victim(tmp_path / "data") as (server, said):
         below = descendants(server.pid)
@@ -39,6 +55,7 @@ async def test_killed_server_takes_everything_along_and_its_successor_goes_on(tm
 
     async with Appliance.open(Settings(data_dir=tmp_path / "data")) as appliance:
         opened = time.monotonic()
+        probed = watched(appliance)
         bench = await Bench.at(appliance)
         before = await bench.job(said["job_id"])
         after = await bench.trained(said["job_id"], before.progress.current_epoch + 1)
@@ -49,6 +66,7 @@ async def test_killed_server_takes_everything_along_and_its_successor_goes_on(tm
         await appliance.jobs.cancel(bench.caller, said["job_id"])
 
     assert after.status == Status.RUNNING
+    assert probed[:1] in ([], [True])
     assert len(after.metrics["loss_history"]) == after.progress.current_epoch
     assert answer.predictions[0].label in {"setosa", "versicolor", "virginica"}
 

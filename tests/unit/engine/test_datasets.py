@@ -74,6 +74,25 @@ class TestBuiltin:
         assert len(samples.classes) == samples.y.max() + 1
         assert len(samples.feature_names) == samples.n_features
 
+    @pytest.mark.parametrize("name", sorted(BUILTIN))
+    def test_scikit_learn_reads_the_same(self, name: str) -> None:
+        """Every number, label and name is that of scikit-learn's own loader, though it is not imported for it."""
+        from sklearn import datasets as original
+
+        samples, bunch = datasets.load_builtin(name), getattr(original, f"load_{name}")()
+
+        assert np.array_equal(samples.x, bunch.data)
+        assert np.array_equal(samples.y, bunch.target)
+        assert samples.feature_names == tuple(map(str, bunch.feature_names))
+        assert (samples.x.dtype, samples.y.dtype, samples.x.flags.c_contiguous) == (np.float64, np.int64, True)
+
+    def test_a_wheel_without_its_data_sets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the files are not, the data set is missing, and the message says of what it is a part."""
+        monkeypatch.setattr("qstore_appliance.engine.dataset_files._folder", lambda: tmp_path)
+
+        with pytest.raises(DatasetMissing, match="scikit-learn"):
+            datasets.load_builtin("iris")
+
     def test_an_importable_data_set_names_the_command_that_brings_it(self) -> None:
         """MNIST without its files is DATASET_MISSING with the command."""
         with pytest.raises(DatasetMissing, match="qstore dataset import mnist"):
