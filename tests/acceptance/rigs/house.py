@@ -1,4 +1,8 @@
-"""The house that a rig sets on fire: a real `qstore serve`, killed and started again, on SQLite or on Postgres."""
+"""
+The house that a rig sets on fire: a real `qstore serve`, killed and started again, on SQLite or on Postgres.
+
+Where it has a world outside, it trains at a provider too, and its budget calls a webhook.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.processes import Served, data
+from tests.acceptance.rigs.outside import Outside
 from tests.servers import Postgres
 
 #: Price of a circuit, so that the ledger has something to hold.
@@ -18,7 +23,7 @@ CONFIG = "[backends.native]\nper_circuit = 0.000001\n"
 LIMITS = {
     "QSTORE_LIMITS__USER": "100000000",
     "QSTORE_AUTH__ACCESS_SECONDS": "86400",
-    "QSTORE_JOBS__SLOTS": "2",
+    "QSTORE_JOBS__SLOTS": "3",
     "QSTORE_JOBS__THREADS": "1",
 }
 PLANTS = Path(__file__).parent / "plants"
@@ -39,6 +44,15 @@ WITNESS = {
     "dataset": {"type": "iris", "features": {"method": "pca", "count": 2}},
 }
 
+#: The same at the provider, of a few samples: each of its circuits is a request there.
+ELSEWHERE = {
+    "backend": "ionq_simulator",
+    "batch_size": 8,
+    "dataset": {**WITNESS["dataset"], "train_size": 8, "val_size": 4},  # type: ignore[dict-item]
+}
+#: Percent of the month's budget at which its webhook is called.
+THRESHOLDS = range(1, 51)
+
 
 def until(fact: Callable[[], Any], seconds: float = 90.0, every: float = 0.02) -> Any:
     deadline = time.monotonic() + seconds
@@ -53,15 +67,28 @@ class House:
     Args:
         plant: Name of a bug of `plants/sitecustomize.py` that the server has.
         postgres: Where its rows are; SQLite where it is left out.
+        outside: A provider to train at, and a receiver of what its budget has to tell.
+        free: Nothing costs anything: then a training does not wait until its last epoch is paid for.
     """
 
     def __init__(
-        self, folder: Path, *, postgres: Postgres | None = None, plant: str | None = None, **more: str
+        self,
+        folder: Path,
+        *,
+        postgres: Postgres | None = None,
+        plant: str | None = None,
+        outside: Outside | None = None,
+        free: bool = False,
+        **more: str,
     ) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.data_dir.mkdir(parents=True)
-        (self.data_dir / "qstore.toml").write_text(CONFIG)
+        self.outside = outside
+        (self.data_dir / "qstore.toml").write_text(
+            ("" if free else CONFIG) + (outside.config if outside is not None else "")
+        )
+        (self.data_dir / "qstore.toml").chmod(0o600)
         self.postgres = postgres
         self.database = postgres.create() if postgres is not None else None
         self.environment = {**LIMITS, **more}
@@ -94,9 +121,18 @@ class House:
 
     # Jobs --------------------------------------------------------------------------------------------------------
 
-    def submit(self, epochs: int, **more: Any) -> str:
-        body = {"circuit_id": self.circuit, "config": {**WITNESS, "epochs": epochs, **more}, "priority": "high"}
+    def submit(self, epochs: int, circuit_id: str | None = None, **more: Any) -> str:
+        config = {**WITNESS, "epochs": epochs, **more}
+        body = {"circuit_id": circuit_id or self.circuit, "config": config, "priority": "high"}
         return str(data(self.client.post("/v1/jobs", json=body, timeout=90))["job_id"])
+
+    def submit_elsewhere(self, epochs: int) -> str:
+        return self.submit(epochs, **ELSEWHERE)
+
+    def budget(self, dollars: float, url: str) -> None:
+        """What a month may cost, with a webhook at each of `THRESHOLDS`."""
+        alerts = [{"threshold": one, "action": "webhook", "webhook": url} for one in THRESHOLDS]
+        data(self.client.put("/v1/budget", json={"monthly_limit": dollars, "alerts": alerts}))
 
     def job(self, id: str) -> dict[str, Any]:
         return dict(data(self.client.get(f"/v1/jobs/{id}")))

@@ -2,15 +2,16 @@
 What must be true whatever was killed. Each function raises `Broken` with the invariant's number.
 
 I1 what was acknowledged is there · I2 no halves · I3 one legal state, one end · I4 the ledger holds what jobs cost,
-and budgets its sums · I7 epochs 1 to n without gap or double · I8 the database is whole · I10 nothing left lying about ·
-I11 the same parameters as without a kill.
+and budgets its sums · I5 a provider gets nothing twice · I7 epochs 1 to n without gap or double · I8 the database is
+whole · I9 what a budget has to tell is told once · I10 nothing left lying about · I11 the same parameters as without a
+kill.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -141,19 +142,24 @@ def one_end(house: House, sealed: set[str]) -> None:
             "reserved": "SELECT job_id, amount, charged FROM reservations",
         }
     )
+    of_job = {name: _by_job(found[name]) for name in ("logs", "events", "costs", "reserved")}
     for job in found["jobs"]:
         id = job["id"]
-        if id in sealed:
-            continue
-        lines = [row["message"] for row in found["logs"] if row["job_id"] == id]
-        events = [row["data"] for row in found["events"] if row["job_id"] == id]
-        _one_state(job, lines, events)
-        _epochs_once(job, lines, events)
-        mine = [[row for row in found[name] if row["job_id"] == id] for name in ("costs", "reserved")]
-        charged(job, *mine)
+        logs, events, costs, reserved = (of_job[name].get(id, []) for name in ("logs", "events", "costs", "reserved"))
+        lines, told = [row["message"] for row in logs], [row["data"] for row in events]
+        _one_state(job, lines, told)
+        _epochs_once(job, lines, told)
+        charged(job, costs, reserved)
         if job["status"] in TERMINAL:
             sealed.add(id)
     balanced(house)
+
+
+def _by_job(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["job_id"]].append(row)
+    return found
 
 
 def _one_state(job: Mapping[str, Any], lines: list[str], events: list[Mapping[str, Any]]) -> None:
@@ -208,6 +214,61 @@ def balanced(house: House) -> None:
         require(limit is None or budget["spent"] + budget["reserved"] <= limit, "I4", budget)
 
 
+def sent_once(house: House) -> int:
+    """
+    I5: the provider got what was noted before and nothing else, and each submission of a job once: whatever was killed
+    between the note, the request, its answer and the epoch. Returns: how many it got.
+    """
+    assert house.outside is not None
+    # The provider first: what it has was noted before, so it stands in what is read afterwards.
+    sent = Counter(house.outside.submissions())
+    rows = house.rows("SELECT token, job_id, epoch, key FROM remote_jobs")
+    require(max(sent.values(), default=1) == 1, "I5", "sent twice under one token", sent.most_common(3))
+    noted = {row["token"]: (row["job_id"], row["epoch"], row["key"]) for row in rows}
+    require(sent.keys() <= noted.keys(), "I5", "sent without a note", sorted(sent.keys() - noted.keys())[:3])
+    places = Counter(noted[token] for token in sent)
+    twice = [place for place, count in places.items() if count > 1]
+    require(not twice, "I5", "sent twice, each time as something new", twice)
+    return len(sent)
+
+
+def told_once(house: House, *, at_rest: bool = False) -> int:
+    """
+    I9: the thresholds that the ledger's month has reached have fired and no others, with one letter each; what came to the
+    receiver are those letters, unaltered each time, and at rest all of them. Returns: how many came more than once.
+    """
+    assert house.outside is not None
+    # The receiver first: what it has was written before.
+    came = house.outside.letters()
+    found = house.snapshot(
+        {
+            "budgets": "SELECT organization_id, monthly_limit, month, spent, alerts FROM budgets",
+            "fired": "SELECT month, threshold FROM fired_alerts",
+            "letters": "SELECT id, status, payload FROM outbox WHERE event = 'budget.alert'",
+        }
+    )
+    (budget,) = found["budgets"]
+    month, spent, limit = budget["month"], budget["spent"], budget["monthly_limit"]
+    due = sorted(one["threshold"] for one in budget["alerts"] if spent > 0 and spent * 100 >= one["threshold"] * limit)
+    fired = sorted(row["threshold"] for row in found["fired"] if row["month"] == month)
+    require(fired == due, "I9", f"{spent} of {limit} are spent", f"fired: {fired}", f"due: {due}")
+    written = Counter(
+        (row["payload"]["data"]["month"], row["payload"]["data"]["threshold"]) for row in found["letters"]
+    )
+    twice = [what for what, count in written.items() if count > 1]
+    require(not twice, "I9", "a threshold was told of twice", twice)
+    told = sorted(threshold for of, threshold in written if of == month)
+    require(told == due, "I9", f"letters: {told}", f"due: {due}")
+    letters = {row["id"]: row["payload"] for row in found["letters"]}
+    for id, body in came:
+        require(letters.get(id) == body, "I9", f"{id} came, and is not what was written", body, letters.get(id))
+    if at_rest:
+        late = {row["id"]: row["status"] for row in found["letters"] if row["status"] != "delivered"}
+        require(not late, "I9", "not delivered", late)
+        require({id for id, _ in came} == letters.keys(), "I9", "said to be delivered, and never came")
+    return sum(count > 1 for count in Counter(id for id, _ in came).values())
+
+
 def _odd(numbers: list[int]) -> object:
     counts = Counter(numbers)
     return {
@@ -256,7 +317,7 @@ def tidy(house: House, *, at_rest: bool = False) -> None:
     require(size < MOST_BYTES, "I10", size)
 
 
-def forgotten(house: House, kills: int, slots: int = 2) -> int:
+def forgotten(house: House, kills: int, slots: int = 3) -> int:
     """I2, at rest: blobs that nothing refers to, at most one for each kill and slot. Returns: how many there are."""
     found = house.snapshot(
         {

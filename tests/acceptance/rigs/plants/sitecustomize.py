@@ -110,6 +110,63 @@ def deaf_reaper(module):
     module.Reaper._look = look
 
 
+def sends_again(module):
+    """A job that goes on knows nothing of what it has sent to its provider."""
+
+    async def since(job_id, epoch):
+        return []
+
+    module.since = since
+
+
+def forgets_alerts(module):
+    """What has fired is known only as long as the server lives."""
+    charged = module.Alerts.charged
+
+    async def anew(self, organization_id):
+        if not vars(self).get("_knows"):
+            self._knows = True
+            await module.FiredAlertRow.filter(organization_id=organization_id).delete()
+        await charged(self, organization_id)
+
+    module.Alerts.charged = anew
+
+
+def drops_reports(module):
+    """What cannot be written at once is not written at all."""
+    from qstore_appliance.errors import Unavailable
+
+    def once(self, function, *args):
+        try:
+            return self._trainer.portal.call(function, *args)
+        except Unavailable:
+            return None
+
+    module._Run._write = once
+
+
+def raw_faults(module):
+    """Nobody knows what a driver's errors mean."""
+    module.translated = lambda error: None
+
+
+def forgets_deaths(module):
+    """Each death of a worker counts as the first."""
+    module.MAX_DEATHS = 10**9
+
+
+def accepts_twice(module):
+    """A submission that is repeated under its key makes another job, where the server was killed in between."""
+
+    async def forget(self, *args, **more):
+        from qstore_appliance.database.tables.idempotency import IdempotencyRow
+
+        async with self._database.transaction():
+            await IdempotencyRow.all().delete()
+
+    module.Idempotency.reopen = forget
+
+
 PLANTS = {
     "late_commit": ("qstore_appliance.database.sqlite", late_commit),
     "normal_synchronous": ("qstore_appliance.database.connection", normal_synchronous),
@@ -117,6 +174,12 @@ PLANTS = {
     "drifts": ("qstore_appliance.engine.training", drifts),
     "charges_twice": ("qstore_appliance.services.costs", charges_twice),
     "no_fence": ("qstore_appliance.services.runs", no_fence),
+    "sends_again": ("qstore_appliance.services.remote_jobs", sends_again),
+    "forgets_alerts": ("qstore_appliance.services.alerts", forgets_alerts),
+    "drops_reports": ("qstore_appliance.work.training", drops_reports),
+    "raw_faults": ("qstore_appliance.database.faults", raw_faults),
+    "forgets_deaths": ("qstore_appliance.services.endings", forgets_deaths),
+    "accepts_twice": ("qstore_appliance.services.idempotency", accepts_twice),
     "deaf_reaper": ("qstore_appliance.work.schedule", deaf_reaper),
 }
 
