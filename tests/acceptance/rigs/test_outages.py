@@ -219,7 +219,7 @@ def outages(rig: House, server: Postgres) -> str:
             back.append(time.monotonic() - began)
         require(not asking.wrong, "F13", asking.wrong)
         slowest = max(slowest, *(seconds for _, _, seconds in asking.answers))
-        assert slowest < 20, "a request hung"
+        assert slowest < 120, "a request hung"
     completed(rig, [*jobs, witness])
     invariants.same(rig.learned(witness), unbroken)
     assert len(rig.children(witness)) == 1
