@@ -56,7 +56,7 @@ class LeaseLost(Exception):
 
 
 class Endings:
-    """What `Runs` does last; it is one class in two files."""
+    """What `Runs` does last; it is one class in three files."""
 
     def __init__(
         self,

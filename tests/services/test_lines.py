@@ -16,7 +16,7 @@ from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.jobs import Priority, Status
 from qstore_appliance.domain.listing import Page
 from qstore_appliance.errors import InsufficientMemory
-from qstore_appliance.services import runs, submission
+from qstore_appliance.services import leases, submission
 from qstore_appliance.settings import Jobs as JobSettings
 from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock, make_job_row
@@ -158,7 +158,7 @@ async def test_no_more_than_the_organization_may(laboratory: Laboratory) -> None
 def memory(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """What this machine has, in bytes, for a test to change."""
     found = {"available": 8 * GB, "capacity": 10 * GB}
-    for module in (runs, submission):
+    for module in (leases, submission):
         monkeypatch.setattr(module, "memory_available", lambda: found["available"])
         monkeypatch.setattr(module, "memory_capacity", lambda: found["capacity"])
     return found
