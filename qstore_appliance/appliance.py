@@ -42,6 +42,7 @@ from qstore_appliance.services.alerts import Alerts
 from qstore_appliance.services.announcements import Announcements
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.budgets import Budgets
+from qstore_appliance.services.channels import Channels
 from qstore_appliance.services.circuit_jobs import CircuitJobs
 from qstore_appliance.services.circuit_runs import CircuitRuns
 from qstore_appliance.services.circuits import Circuits
@@ -49,6 +50,7 @@ from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.emails import Emails
 from qstore_appliance.services.executions import Executions
+from qstore_appliance.services.feeds import Feeds
 from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.idempotency import Idempotency
 from qstore_appliance.services.jobs import Jobs
@@ -167,7 +169,9 @@ class Appliance:
         )
         self.executions = Executions(database, self.circuits, self.backends, self.calculator, self.runs.reservations)
         self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings, self.pauses)
-        self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings)
+        self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings, self.events)
+        self.feeds = Feeds(self.events)
+        self.channels = Channels(self.feeds, self.jobs, self.models, self.backends)
         self._pings: dict[str, Ping] = {"database": database.ping, "queue": self.queue.ping, "events": self.events.ping}
 
     @classmethod
@@ -221,6 +225,7 @@ class Appliance:
             stack.push_async_callback(appliance.backends.close)
             stack.push_async_callback(appliance.spending.close)
             stack.push_async_callback(appliance.announcements.close)
+            stack.push_async_callback(appliance.feeds.close)
             if work:
                 await appliance._start_work(stack, kind)
             yield appliance

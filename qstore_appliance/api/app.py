@@ -14,12 +14,14 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
-from sanic import Sanic
+from sanic import Request, Sanic
 from sanic.config import Config
+from sanic.response import HTTPResponse
 
 from qstore_appliance.api import faults, middleware, probes
 from qstore_appliance.api.ionq import jobs as ionq_jobs
-from qstore_appliance.api.live import socket, stream
+from qstore_appliance.api.live import events, socket, socketio, stream
+from qstore_appliance.api.live.connections import Connections
 from qstore_appliance.api.pages.site import blueprint as pages
 from qstore_appliance.api.registry import Endpoint, Routes
 from qstore_appliance.api.rest import (
@@ -57,6 +59,7 @@ NOUNS: tuple[Routes, ...] = (
     datasets.routes,
     jobs.routes,
     stream.routes,
+    events.routes,
     sweeps.routes,
     models.routes,
     deployments.routes,
@@ -82,6 +85,9 @@ LIMITS = {
     "KEEP_ALIVE_TIMEOUT": 75,
     "GRACEFUL_SHUTDOWN_TIMEOUT": 10.0,
     "WEBSOCKET_MAX_SIZE": 65_536,
+    # A client that vanished without a word is gone after both.
+    "WEBSOCKET_PING_INTERVAL": 20,
+    "WEBSOCKET_PING_TIMEOUT": 20,
     "ACCESS_LOG": False,
     "AUTO_EXTEND": False,
     "MOTD": False,
@@ -122,12 +128,18 @@ def create_app(settings: Settings, *, open_appliance: OpenAppliance = Appliance.
     for noun in NOUNS:
         noun.mount(app)
     app.add_websocket_route(socket.serve, "/v1/ws", name="live_socket")
+    app.add_route(_socketio, socketio.PATH, methods={"GET", "POST"}, name="live_socketio")
     app.blueprint(pages)
 
     app.before_server_start(_open)
     app.before_server_stop(_announce_stop)
     app.after_server_stop(_close)
     return app
+
+
+async def _socketio(request: Request) -> HTTPResponse:
+    door: socketio.Door = request.app.ctx.socketio
+    return await door.handle(request)
 
 
 async def _open(app: Sanic[Any, Any]) -> None:
@@ -137,14 +149,22 @@ async def _open(app: Sanic[Any, Any]) -> None:
     app.ctx.unfinished = set()
     #: Streams of each caller.
     app.ctx.streams = Counter()
+    #: Who is connected, through whichever door.
+    app.ctx.connections = Connections()
     #: Large bodies are judged one at a time.
     app.ctx.judging = asyncio.Semaphore(1)
     app.ctx.stack = AsyncExitStack()
     app.ctx.appliance = await app.ctx.stack.enter_async_context(app.ctx.open_appliance(app.ctx.settings))
+    app.ctx.connections.start()
+    app.ctx.socketio = socketio.Door(app.ctx.appliance, app.ctx.connections)
+    app.ctx.socketio.start()
+    app.ctx.stack.push_async_callback(app.ctx.connections.close)
 
 
 async def _announce_stop(app: Sanic[Any, Any]) -> None:
     app.ctx.stopping.set()
+    app.ctx.connections.stop()
+    await app.ctx.socketio.stop()
 
 
 async def _close(app: Sanic[Any, Any]) -> None:

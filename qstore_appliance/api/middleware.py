@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 ASSETS = "/app/static/"
 PAGES = "/app"
+SOCKETIO = "/socket.io/"
 PROBES = frozenset({"/health", "/ready", "/favicon.ico"})
 
 HEADERS = {
@@ -95,6 +96,9 @@ async def _admit_visitor(request: Request) -> None:
             request.ctx.caller = await identity.by_cookie(request)
         except Unauthenticated:
             request.ctx.caller = None
+    if request.path == SOCKETIO and request.app.ctx.socketio.admit(request):
+        # A polling client asks again after every answer; it paid when it came in.
+        return
     if request.ctx.caller is None:
         await limit_address(request)
     else:

@@ -29,18 +29,38 @@ log = structlog.get_logger(__name__)
 
 #: uvloop accepts about one connection a turn; arrivals wait here meanwhile.
 BACKLOG = 2_048
+#: A WebSocket that we close and whose client does not gets so long. With the pings it stays below 45 s.
+CLOSING_SECONDS = 4.0
 #: Requests in flight get so long to finish.
 GRACE_SECONDS = 10.0
 
 
 class Protocol(WebSocketProtocol):
-    """A request's head has one deadline: a client that sends a byte now and then does not move it."""
+    """
+    A request's head has one deadline: a client that sends a byte now and then does not move it.
+
+    And who writes to a WebSocket without waiting is told when its client takes nothing, and when it does again.
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.websocket_timeout = CLOSING_SECONDS
 
     def data_received(self, data: bytes) -> None:
         began = self._time if self.http is not None and self.http.stage is Stage.REQUEST else None
         super().data_received(data)
         if began is not None:
             self._time = began
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if (writer := getattr(self.websocket, "writer", None)) is not None:
+            writer.paused()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if (writer := getattr(self.websocket, "writer", None)) is not None:
+            writer.resumed()
 
 
 def listen(settings: Settings) -> socket.socket:

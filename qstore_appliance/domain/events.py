@@ -2,8 +2,8 @@
 Events: what subscribers of a channel receive.
 
 The docstring of each is its public documentation. Every event belongs to one organization, or to everybody where it is
-about the installation, and carries a sequence number; those of a job are counted in the job's row, so a subscriber that
-returns with its last one misses nothing.
+about the installation, and carries a sequence number. Those of a job are counted in the job's row, all its channels together and without a hole, so a subscriber that
+returns with its last one misses nothing, and a server notices when an event did not reach it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import msgspec
 
 JOB_PROGRESS = "job.progress"
 JOB_METRICS = "job.metrics"
+JOB_LOGS = "job.logs"
 COST_UPDATES = "cost.updates"
 BACKEND_STATUS = "backend.status"
+DEPLOYMENT_STATUS = "deployment.status"
+NOTIFICATIONS = "notifications"
 #: Channels that belong to one job, and need its id.
-JOB_CHANNELS = frozenset({JOB_PROGRESS, JOB_METRICS})
-CHANNELS = JOB_CHANNELS | {COST_UPDATES, BACKEND_STATUS}
+JOB_CHANNELS = frozenset({JOB_PROGRESS, JOB_METRICS, JOB_LOGS})
+
 #: Stands for the organization of events that are about the installation.
 EVERYBODY = ""
 
@@ -54,6 +57,15 @@ class JobMetrics(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: datetime
 
 
+class JobLog(msgspec.Struct, frozen=True, kw_only=True):
+    """`job.logs`: a line of a job's log; its number is that of the event."""
+
+    job_id: str
+    level: str
+    message: str
+    timestamp: datetime
+
+
 class CostUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """`cost.updates` (event `cost.update`): the organization's spend this month, in US dollars."""
 
@@ -77,11 +89,84 @@ class BackendUpdate(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: datetime
 
 
+class DeploymentUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """`deployment.status`: a deployment changed its status. `replicas` run now; `reason` says why there are none."""
+
+    deployment_id: str
+    model_id: str
+    status: str
+    replicas: int
+    reason: str | None
+    timestamp: datetime
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    `notifications`: something that people of the organization want to know, in one sentence.
+
+    `kind` is `job.completed`, `job.failed`, `deployment.deployed` or `deployment.failed`; `about` is the id of what it is
+    about.
+    """
+
+    kind: str
+    about: str
+    message: str
+    timestamp: datetime
+
+
+Data = JobProgress | JobMetrics | JobLog | CostUpdate | BackendUpdate | DeploymentUpdate | Notification
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What can be subscribed to.
+
+    `subject` is the field of a subscription that says what it is about, None where that is the whole organization;
+    `event` is the name under which Socket.IO and server-sent events carry it.
+    """
+
+    name: str
+    shape: type[Data]
+    permissions: tuple[str, ...]
+    subject: str | None = None
+    #: Its own name, unless the specification prints another.
+    event: str = ""
+    #: The same for all organizations.
+    shared: bool = False
+
+    @property
+    def spoken(self) -> str:
+        return self.event or self.name
+
+
+CHANNELS: dict[str, Channel] = {
+    channel.name: channel
+    for channel in (
+        Channel(name=JOB_PROGRESS, shape=JobProgress, permissions=("jobs:read",), subject="job_id"),
+        Channel(name=JOB_METRICS, shape=JobMetrics, permissions=("jobs:read",), subject="job_id"),
+        Channel(name=JOB_LOGS, shape=JobLog, permissions=("jobs:read",), subject="job_id"),
+        Channel(name=COST_UPDATES, shape=CostUpdate, permissions=("usage:read",), event="cost.update"),
+        Channel(
+            name=BACKEND_STATUS,
+            shape=BackendUpdate,
+            permissions=("backends:read",),
+            subject="backend_id",
+            shared=True,
+        ),
+        Channel(name=DEPLOYMENT_STATUS, shape=DeploymentUpdate, permissions=("models:read",), subject="deployment_id"),
+        Channel(name=NOTIFICATIONS, shape=Notification, permissions=("jobs:read", "models:read"), event="notification"),
+    )
+}
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One event on its way. `subject` is the id of the job or the backend that it is about, else empty."""
+    """
+    One event on its way. `subject` is the id of what its channel is about, else empty; `seq` counts where rows count
+    (channels of jobs), and is 0 elsewhere: there each server numbers what passes it.
+    """
 
     organization_id: str
     channel: str
     subject: str
     seq: int
-    data: JobProgress | JobMetrics | CostUpdate | BackendUpdate
+    data: Data

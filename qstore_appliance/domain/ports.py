@@ -6,7 +6,7 @@ Every protocol has a contract suite under `tests/contract/` that all implementat
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -49,8 +49,15 @@ class EventBus(Protocol):
     async def publish(self, event: Event) -> None:
         """Deliver to every subscriber of (organization, channel, subject); never waits for a slow one."""
 
-    def subscribe(self, organization_id: str, channel: str, subject: str) -> AbstractAsyncContextManager[Subscription]:
-        """From inside the `async with` on, no event is missed unless the subscription is `lagged`."""
+    def subscribe(
+        self, organization_id: str, channel: str, subject: str, *, also: Collection[str] = ()
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """
+        From inside the `async with` on, no event is missed unless the subscription is `lagged`.
+
+        Args:
+            also: Further channels about the same subject; the order is that of publishing, over all of them.
+        """
 
     async def ping(self) -> None: ...
 

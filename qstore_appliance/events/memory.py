@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from qstore_appliance.domain.events import Event
@@ -49,18 +49,22 @@ class MemoryEvents:
             reader.offer(event)
 
     @asynccontextmanager
-    async def subscribe(self, organization_id: str, channel: str, subject: str) -> AsyncIterator[MemorySubscription]:
-        topic = (organization_id, channel, subject)
+    async def subscribe(
+        self, organization_id: str, channel: str, subject: str, *, also: Collection[str] = ()
+    ) -> AsyncIterator[MemorySubscription]:
+        topics = [(organization_id, name, subject) for name in (channel, *also)]
         subscription = MemorySubscription()
-        self._readers.setdefault(topic, set()).add(subscription)
+        for topic in topics:
+            self._readers.setdefault(topic, set()).add(subscription)
         try:
             yield subscription
         finally:
-            readers = self._readers.get(topic, set())
-            readers.discard(subscription)
-            if not readers:
-                # A bus that was closed before its readers has forgotten them already.
-                self._readers.pop(topic, None)
+            for topic in topics:
+                readers = self._readers.get(topic, set())
+                readers.discard(subscription)
+                if not readers:
+                    # A bus that was closed before its readers has forgotten them already.
+                    self._readers.pop(topic, None)
 
     async def ping(self) -> None:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -18,17 +18,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from qstore_appliance.domain.events import (
-    BACKEND_STATUS,
-    COST_UPDATES,
-    JOB_METRICS,
-    JOB_PROGRESS,
-    BackendUpdate,
-    CostUpdate,
-    Event,
-    JobMetrics,
-    JobProgress,
-)
+from qstore_appliance.domain.events import CHANNELS, Event
 from qstore_appliance.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -36,12 +26,6 @@ log = structlog.get_logger(__name__)
 PREFIX = "qstore:events:"
 #: Events that wait for one slow reader before the oldest is dropped.
 WAITING = 256
-SHAPES: dict[str, type[JobProgress | JobMetrics | CostUpdate | BackendUpdate]] = {
-    JOB_PROGRESS: JobProgress,
-    JOB_METRICS: JobMetrics,
-    COST_UPDATES: CostUpdate,
-    BACKEND_STATUS: BackendUpdate,
-}
 
 
 class Wire(msgspec.Struct):
@@ -95,25 +79,28 @@ class RedisEvents:
             log.warning("events.not_published", channel=event.channel, subject=event.subject, error=str(error))
 
     @asynccontextmanager
-    async def subscribe(self, organization_id: str, channel: str, subject: str) -> AsyncIterator[RedisSubscription]:
-        name = topic(organization_id, channel, subject)
+    async def subscribe(
+        self, organization_id: str, channel: str, subject: str, *, also: Collection[str] = ()
+    ) -> AsyncIterator[RedisSubscription]:
+        names = [topic(organization_id, name, subject) for name in (channel, *also)]
         subscription = RedisSubscription()
-        async with self._changing:
-            readers = self._readers.setdefault(name, set())
-            readers.add(subscription)
-            try:
-                if len(readers) == 1:
-                    await self._listen(name)
-            except (RedisError, OSError) as error:
-                self._leave(name, subscription)
-                raise Unavailable(f"Redis does not answer: {error}") from error
         try:
+            async with self._changing:
+                try:
+                    for name in names:
+                        readers = self._readers.setdefault(name, set())
+                        readers.add(subscription)
+                        if len(readers) == 1:
+                            await self._listen(name)
+                except (RedisError, OSError) as error:
+                    raise Unavailable(f"Redis does not answer: {error}") from error
             yield subscription
         finally:
             async with self._changing:
-                if self._leave(name, subscription) and self._pubsub is not None:
+                left = [name for name in names if self._leave(name, subscription)]
+                if left and self._pubsub is not None:
                     with contextlib.suppress(RedisError, OSError):
-                        await self._pubsub.unsubscribe(name)
+                        await self._pubsub.unsubscribe(*left)
 
     async def ping(self) -> None:
         """
@@ -205,5 +192,5 @@ def _decode(content: bytes) -> Event:
         channel=wire.channel,
         subject=wire.subject,
         seq=wire.seq,
-        data=msgspec.json.decode(wire.data, type=SHAPES[wire.channel]),
+        data=msgspec.json.decode(wire.data, type=CHANNELS[wire.channel].shape),
     )

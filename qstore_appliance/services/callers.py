@@ -1,5 +1,5 @@
 """
-Who asks, from rows: the one place that turns a user or a key into a `Caller`, and remembers it for at most a second.
+Who asks, from rows: the one place that turns a user or a key into a `Caller`, and remembers it for at most half a second.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from qstore_appliance.database.tables.accounts import ApiKeyRow, UserRow
 from qstore_appliance.domain.accounts import SCOPES, Caller, Role, allows
 
-CACHE_SECONDS = 1.0
+CACHE_SECONDS = 0.5
 CACHE_SIZE = 10_000
 
 
@@ -63,7 +63,7 @@ class _Entry(NamedTuple):
 
 class Callers:
     """
-    Callers by credential, each for a second. A change drops its entries at once, and also keeps what was read before the
+    Callers by credential, each for half a second. A change drops its entries at once, and also keeps what was read before the
     change and arrives after it from being remembered.
     """
 

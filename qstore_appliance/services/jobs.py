@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from qstore_appliance.database.connection import Database
-from qstore_appliance.database.tables.jobs import JobEventRow, JobLogRow, JobRow
+from qstore_appliance.database.tables.jobs import JobLogRow, JobRow
 from qstore_appliance.domain.accounts import Caller
-from qstore_appliance.domain.events import JOB_CHANNELS, JOB_PROGRESS, Event, JobMetrics, JobProgress
+from qstore_appliance.domain.events import JOB_CHANNELS, JOB_PROGRESS, Event
 from qstore_appliance.domain.jobs import (
     TERMINAL,
     ContinueDraft,
@@ -32,7 +32,7 @@ from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.endings import LeaseLost, is_idle
 from qstore_appliance.services.intake import Intake
-from qstore_appliance.services.journal import LEVELS, Entry, Journal, Line
+from qstore_appliance.services.journal import LEVELS, Entry, Journal, Line, position, told
 from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.runs import Runs
@@ -46,8 +46,6 @@ MAX_LINES = 10_000
 CANCEL_SECONDS = 4.0
 #: The reason of a job that a person paused.
 PAUSED = "Paused; resume it to go on."
-#: Every job begins with a log line and its first event; an older event than any that is kept can only be a forgotten one.
-FIRST_EVENT = 2
 #: A follower looks again after so long without an event.
 LOOK_SECONDS = 2.0
 #: ... and does not look more often than this.
@@ -170,17 +168,20 @@ class Jobs:
         return await self._lines(id, lines, _levels(level))
 
     async def follow(
-        self, caller: Caller, id: str, lines: int = 100, level: str | None = None
+        self, caller: Caller, id: str, lines: int = 100, level: str | None = None, *, after: int | None = None
     ) -> AsyncIterator[list[LogLine]]:
         """
         The last lines, then every line as it comes, a few at a time, until the job has ended. The rows are the truth.
+
+        Args:
+            after: Instead of the last lines, all after this number.
         """
         caller.require("jobs:read")
         levels = _levels(level)
         row = await self._row(caller, id)
         async with self._events.subscribe(row.organization_id, JOB_PROGRESS, id) as subscription:
             ended = Status(row.status) in TERMINAL
-            last = await self._before(id, lines, levels)
+            last = await self._before(id, lines, levels) if after is None else after
             wakes = aiter(subscription)
             while True:
                 async for found in self._pages(id, last, levels):
@@ -209,21 +210,17 @@ class Jobs:
         row = await self._row(caller, id)
         if not 0 <= last_seq <= row.seq:
             return None
-        oldest = await JobEventRow.filter(job_id=id).order_by("seq").first()
-        if oldest is not None and last_seq < oldest.seq - 1 and oldest.seq > FIRST_EVENT:
-            return None
-        rows = await JobEventRow.filter(job_id=id, channel=channel, seq__gt=last_seq).order_by("seq")
-        shape: type[JobProgress | JobMetrics] = JobProgress if channel == JOB_PROGRESS else JobMetrics
-        return [
-            Event(
-                organization_id=caller.organization_id,
-                channel=channel,
-                subject=id,
-                seq=found.seq,
-                data=msgspec.convert(found.data, shape),
-            )
-            for found in rows
-        ]
+        return await told(row.organization_id, id, (channel,), after=last_seq, upto=row.seq, most=row.seq)
+
+    async def position(self, caller: Caller, id: str) -> int:
+        """
+        The number of the last thing that the job told.
+
+        Raises:
+            NotFound: No such job in the caller's organization.
+        """
+        caller.require("jobs:read")
+        return await position(caller.organization_id, id)
 
     # Stopping ----------------------------------------------------------------------------------------------------
 

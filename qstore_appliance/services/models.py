@@ -14,12 +14,13 @@ from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.models import Deployment, DeploymentDraft, Model, ModelStatus, PredictDraft, Prediction
-from qstore_appliance.domain.ports import BlobStore, Clock, Replicas
+from qstore_appliance.domain.ports import BlobStore, Clock, EventBus, Replicas
 from qstore_appliance.engine.formats import unified
 from qstore_appliance.engine.noise import Noise
 from qstore_appliance.errors import ArtifactCorrupt, Conflict, Gone, NotFound, QStoreError, ValidationFailed
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.deployments import told
 from qstore_appliance.services.predictions import Predictions
 from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.services.sorting import order_of
@@ -45,8 +46,10 @@ class Models:
         costs: Costs,
         clock: Clock,
         settings: Settings,
+        events: EventBus,
     ) -> None:
         self._database = database
+        self._events = events
         self._blobs = blobs
         self._replicas = replicas
         self._backends = backends
@@ -103,6 +106,7 @@ class Models:
         for deployment_id in active:
             await self._stop_opening(deployment_id)
             await self._replicas.close_one(deployment_id)
+            await self._tell(deployment_id)
         return (await self._row(caller, id)).to_domain()
 
     # Deployments -------------------------------------------------------------------------------------------------
@@ -160,6 +164,7 @@ class Models:
                 }
             )
             await row.save()
+        await self._tell(row.id)
         await self._stop_opening(row.id)
         await self._replicas.close_one(row.id)
         task = self._open(row.id, model.artifact_digest, backend, _asked(draft))
@@ -277,7 +282,7 @@ class Models:
             row = await DeploymentRow.get_or_none(id=deployment_id)
             if row is None or row.status == "retired":
                 return
-            now = self._clock.now()
+            now, changed = self._clock.now(), row.status != status
             asked = {key: value for key, value in row.config.items() if key not in ("running", "reason", "eta_seconds")}
             row.status, row.config, row.updated_at = status, {**asked, **facts}, now
             if "running" in facts:
@@ -292,6 +297,14 @@ class Models:
                     deployed_at=first,
                     updated_at=now,
                 )
+        await self._tell(deployment_id, news=changed)
+
+    async def _tell(self, deployment_id: str, *, news: bool = False) -> None:
+        """Publish how a deployment is, as its row says now; the write has committed."""
+        row = await DeploymentRow.get_or_none(id=deployment_id)
+        if row is not None:
+            for event in told(row, self._clock.now(), news=news):
+                await self._events.publish(event)
 
     async def _stop_opening(self, deployment_id: str) -> None:
         task = self._opening.get(deployment_id)

@@ -109,9 +109,9 @@ def settings(house: House, tmp_path: Path) -> Settings:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, house: House, *, work: bool = False) -> AsyncIterator[Served]:
-    """An appliance, usually without slots, behind a socket on a free port."""
-    listener = listen(with_port(settings, 0))
+async def serving(settings: Settings, house: House, *, work: bool = False, port: int = 0) -> AsyncIterator[Served]:
+    """An appliance, usually without slots, behind a socket on a free port, or on the one that another had before."""
+    listener = listen(with_port(settings, port))
     settings = with_port(settings, listener.getsockname()[1])
 
     def open_appliance(settings: Settings) -> Any:

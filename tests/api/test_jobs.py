@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from qstore_appliance.api.live import stream
+from qstore_appliance.api.live import connections
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.events import JobProgress
@@ -376,7 +376,7 @@ async def test_a_caller_follows_so_many(
     served: Served, client: Client, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody follows any number of logs at a time; a stream that ends makes room, and others have room of their own."""
-    monkeypatch.setattr(stream, "MAX_STREAMS", 1)
+    monkeypatch.setattr(connections, "MAX_STREAMS", 1)
     viewer, address = client("viewer"), f"/v1/jobs/{job}/logs?follow=true"
 
     async with viewer.stream("GET", address):

@@ -20,9 +20,9 @@ from qstore_appliance.api.live.subscriptions import MAX_SUBSCRIPTIONS
 from qstore_appliance.database.tables.jobs import JobEventRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import ApiKeyDraft
-from qstore_appliance.domain.events import COST_UPDATES, CostUpdate, Event, JobMetrics, JobProgress, Metrics
-from qstore_appliance.services.journal import Journal, Line
+from qstore_appliance.domain.events import COST_UPDATES, CostUpdate, Event
 from tests.api.conftest import Served
+from tests.api.listening import tell
 from tests.factories import PASSWORD, make_job_row
 
 PATIENCE = 5.0
@@ -33,6 +33,7 @@ class Client:
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
+        self._waiting: list[dict[str, Any]] = []
 
     async def say(self, **frame: Any) -> None:
         await self.connection.send(json.dumps(frame))
@@ -46,11 +47,11 @@ class Client:
         return await self.hear()
 
     async def events(self, count: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        while len(found) < count:
+        while len(self._waiting) < count:
             frame = await self.hear()
             assert frame["type"] in ("event", "events"), frame
-            found += frame["events"] if frame["type"] == "events" else [frame]
+            self._waiting += frame["events"] if frame["type"] == "events" else [frame]
+        found, self._waiting = self._waiting[:count], self._waiting[count:]
         return found
 
     async def closed(self) -> int:
@@ -86,30 +87,6 @@ async def open_socket(served: Served) -> AsyncIterator[Open]:
 async def job(served: Served) -> str:
     row = await make_job_row(await served.caller("owner"))
     return str(row.id)
-
-
-async def tell(served: Served, job: str, epochs: range) -> None:
-    """Write and publish what a run writes and publishes for each epoch: a log line, progress, metrics."""
-    caller = await served.caller("owner")
-    journal = Journal(served.appliance.events, served.appliance.clock)
-    for epoch in epochs:
-        now = datetime.now(UTC)
-        progress = JobProgress(
-            job_id=job,
-            status="running",
-            current_epoch=epoch,
-            total_epochs=100,
-            current_loss=1 / epoch,
-            best_loss=1 / epoch,
-            eta_seconds=1.0,
-            reason=None,
-            model_id=None,
-            timestamp=now,
-        )
-        metrics = JobMetrics(job_id=job, epoch=epoch, metrics=Metrics(loss=1 / epoch, accuracy=0.5), timestamp=now)
-        async with served.appliance.database.transaction():
-            events = await journal.record(caller.organization_id, job, [Line(f"Epoch {epoch}"), progress, metrics])
-        await journal.publish(events)
 
 
 # Getting in ------------------------------------------------------------------------------------------------------

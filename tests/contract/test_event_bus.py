@@ -12,15 +12,22 @@ import pytest_asyncio
 from qstore_appliance.domain.events import (
     BACKEND_STATUS,
     COST_UPDATES,
+    DEPLOYMENT_STATUS,
     EVERYBODY,
+    JOB_LOGS,
     JOB_METRICS,
     JOB_PROGRESS,
+    NOTIFICATIONS,
     BackendUpdate,
     CostUpdate,
+    Data,
+    DeploymentUpdate,
     Event,
+    JobLog,
     JobMetrics,
     JobProgress,
     Metrics,
+    Notification,
 )
 from qstore_appliance.errors import Unavailable
 from qstore_appliance.events.memory import MemoryEvents
@@ -99,6 +106,26 @@ async def test_only_the_topic_is_heard(bus: Bus) -> None:
         assert [event.seq for event in await take(aiter(subscription), 1)] == [4]
 
 
+async def test_channels_of_one_subject_come_in_one_order(bus: Bus) -> None:
+    """Who listens to several channels at once hears them in the order in which they were published."""
+    metrics = JobMetrics(job_id="job_1", epoch=1, metrics=Metrics(loss=0.5), timestamp=NOW)
+    sent = [
+        progress(seq)
+        if seq % 2
+        else Event(organization_id="org_a", channel=JOB_METRICS, subject="job_1", seq=seq, data=metrics)
+        for seq in range(1, 21)
+    ]
+    async with bus.subscribe("org_a", JOB_PROGRESS, "job_1", also=[JOB_METRICS]) as subscription:
+        async with bus.subscribe("org_a", JOB_METRICS, "job_1") as other:
+            for event in sent:
+                await bus.publish(event)
+
+            assert await take(aiter(subscription), 20) == sent
+            assert len(await take(aiter(other), 10)) == 10
+        await bus.publish(sent[1])
+        assert await take(aiter(subscription), 1) == [sent[1]]
+
+
 @pytest.mark.parametrize(
     ("channel", "subject", "data"),
     [
@@ -108,19 +135,26 @@ async def test_only_the_topic_is_heard(bus: Bus) -> None:
             JobMetrics(job_id="job_1", epoch=7, metrics=Metrics(loss=0.1, accuracy=0.9), timestamp=NOW),
         ),
         (COST_UPDATES, "", CostUpdate(current_spend=1.5, budget_limit=None, percentage_used=None, timestamp=NOW)),
+        (JOB_LOGS, "job_1", JobLog(job_id="job_1", level="INFO", message="ψ", timestamp=NOW)),
         (
             BACKEND_STATUS,
-            "backend_far_001",
+            "backend_native_001",
             BackendUpdate(
-                backend_id="backend_far_001", status="degraded", queue_depth=3, avg_latency_ms=None, timestamp=NOW
+                backend_id="backend_native_001", status="available", queue_depth=1, avg_latency_ms=None, timestamp=NOW
             ),
         ),
+        (
+            DEPLOYMENT_STATUS,
+            "deploy_1",
+            DeploymentUpdate(
+                deployment_id="deploy_1", model_id="model_1", status="deployed", replicas=1, reason=None, timestamp=NOW
+            ),
+        ),
+        (NOTIFICATIONS, "", Notification(kind="job.completed", about="job_1", message="Done.", timestamp=NOW)),
     ],
-    ids=["metrics", "cost", "backend"],
+    ids=["metrics", "cost", "logs", "backend", "deployment", "notification"],
 )
-async def test_every_channel_keeps_its_shape(
-    bus: Bus, channel: str, subject: str, data: JobMetrics | CostUpdate | BackendUpdate
-) -> None:
+async def test_every_channel_keeps_its_shape(bus: Bus, channel: str, subject: str, data: Data) -> None:
     """What is published is what is received, whatever the channel, and where it is for everybody."""
     organization = EVERYBODY if channel == BACKEND_STATUS else "org_a"
     event = Event(organization_id=organization, channel=channel, subject=subject, seq=9, data=data)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from qstore_appliance import settings
+from qstore_appliance.domain.events import CHANNELS
 from tests.documents.tables import DOCS, ROOT, TABLES, up_to_date
 
 
@@ -17,6 +19,23 @@ def test_generated_tables(name: str) -> None:
 def test_the_file_that_operators_edit() -> None:
     """`qstore.toml` has every key at its default."""
     assert settings.template() == (ROOT / "qstore.toml").read_text(encoding="utf-8")
+
+
+def test_channels() -> None:
+    """Every channel is documented with its subject, permissions, event and fields, and no other is."""
+    rows = [line.strip("| \n").split(" | ") for line in (DOCS / "api.md").read_text(encoding="utf-8").splitlines()]
+    documented = [row for row in rows if len(row) == 5 and row[0].strip("`") in CHANNELS]
+
+    assert documented == [
+        [
+            f"`{channel.name}`",
+            f"`{channel.subject}`" if channel.subject else "the organization",
+            ", ".join(channel.permissions),
+            f"`{channel.spoken}`",
+            ", ".join(field.name for field in msgspec.structs.fields(channel.shape)),
+        ]
+        for channel in sorted(CHANNELS.values(), key=lambda channel: channel.name)
+    ]
 
 
 def test_links_lead_somewhere() -> None:

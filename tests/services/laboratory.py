@@ -125,7 +125,9 @@ class Laboratory:
         self.top_ups = TopUps(database, self.queue, self.events, self.reservations, clock)
         self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
         self.sweeps = Sweeps(database, self.jobs, clock)
-        self.models = Models(database, self.blobs, self.replicas, self.backends, self.costs, clock, settings)
+        self.models = Models(
+            database, self.blobs, self.replicas, self.backends, self.costs, clock, settings, self.events
+        )
 
     async def close(self) -> None:
         await self.models.close()

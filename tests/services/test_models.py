@@ -223,7 +223,7 @@ async def test_deployed_models_open_again(laboratory: Laboratory) -> None:
     replicas = ScriptedReplicas()
     restarted = Models(
         laboratory.database, laboratory.blobs, replicas, laboratory.backends, laboratory.costs, laboratory.clock,
-        laboratory.settings,
+        laboratory.settings, laboratory.events,
     )  # fmt: skip
 
     await restarted.reopen()

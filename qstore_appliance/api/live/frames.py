@@ -7,18 +7,18 @@ Clients send `auth`, `subscribe`, `unsubscribe`, `ping`; the server sends `authe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from qstore_appliance.api.envelope import fault
-from qstore_appliance.domain.events import BACKEND_STATUS, CHANNELS, JOB_CHANNELS, Event
+from qstore_appliance.domain.events import CHANNELS
 from qstore_appliance.errors import Malformed, QStoreError, ValidationFailed
+from qstore_appliance.services.windows import Entry
 
-#: Events in one frame, at the most.
-BATCH = 64
-#: What the subject of a channel's events is called in frames; other channels have none.
-SUBJECTS = {**dict.fromkeys(JOB_CHANNELS, "job_id"), BACKEND_STATUS: "backend_id"}
+#: Fields of a subscription that say what it is about.
+SUBJECTS = tuple(sorted({channel.subject for channel in CHANNELS.values() if channel.subject}))
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
@@ -38,6 +38,7 @@ class Subscribe(Frame, frozen=True, kw_only=True, tag="subscribe"):
     channel: str
     job_id: str | None = None
     backend_id: str | None = None
+    deployment_id: str | None = None
     last_seq: int | None = None
     stream: str | None = None
 
@@ -46,6 +47,7 @@ class Unsubscribe(Frame, frozen=True, kw_only=True, tag="unsubscribe"):
     channel: str
     job_id: str | None = None
     backend_id: str | None = None
+    deployment_id: str | None = None
 
 
 class Ping(Frame, frozen=True, kw_only=True, tag="ping"):
@@ -70,35 +72,32 @@ def read(text: str) -> Auth | Subscribe | Unsubscribe | Ping:
         raise Malformed("The frame is not JSON.") from None
 
 
-def topic(frame: Subscribe | Unsubscribe) -> tuple[str, str]:
+def subject(frame: Subscribe | Unsubscribe) -> str | None:
     """
-    Channel and subject that a frame is about.
+    The id of what a frame is about; None where it names nothing.
 
     Raises:
-        ValidationFailed: No such channel, or the id of what it is about is missing or superfluous.
+        ValidationFailed: It names something that its channel is not about.
     """
-    if frame.channel not in CHANNELS:
-        raise ValidationFailed.field("channel", f"there are {', '.join(sorted(CHANNELS))}")
-    wanted = SUBJECTS.get(frame.channel)
-    subject = ""
-    for field, given in (("job_id", frame.job_id), ("backend_id", frame.backend_id)):
-        noun = field.removesuffix("_id")
-        if field == wanted:
-            if not given or len(given) > 64:
-                raise ValidationFailed.field(field, f"{frame.channel} needs the id of a {noun}")
-            subject = given
-        elif given is not None:
-            raise ValidationFailed.field(field, f"{frame.channel} is about no single {noun}")
-    return frame.channel, subject
-
-
-def about(channel: str, subject: str) -> dict[str, Any]:
-    return {"channel": channel, SUBJECTS.get(channel, "job_id"): subject} if subject else {"channel": channel}
+    channel = CHANNELS.get(frame.channel)
+    wanted = channel.subject if channel is not None else None
+    for name in SUBJECTS:
+        if name != wanted and channel is not None and getattr(frame, name) is not None:
+            raise ValidationFailed.field(name, f"{frame.channel} is not about that")
+    return getattr(frame, wanted) if wanted else None
 
 
 def named(frame: Subscribe | Unsubscribe) -> dict[str, Any]:
-    """What a frame says that it is about, for the answer that refuses it."""
-    return about(frame.channel[:64], (frame.job_id or frame.backend_id or "")[:64])
+    """What a frame is about, as answers to it say, whether it makes sense or not."""
+    channel = CHANNELS.get(frame.channel)
+    return about(frame.channel, getattr(frame, channel.subject) if channel is not None and channel.subject else None)
+
+
+def about(channel: str, subject: str | None) -> dict[str, Any]:
+    """How frames name a subscription."""
+    known = CHANNELS.get(channel)
+    name = known.subject if known is not None else None
+    return {"channel": channel[:64], name: subject[:64]} if name and subject else {"channel": channel[:64]}
 
 
 def authenticated(user_id: str, organization_id: str) -> dict[str, Any]:
@@ -119,10 +118,6 @@ def reset(channel: str, subject: str, stream: str, seq: int) -> dict[str, Any]:
     return {"type": "reset", **about(channel, subject), "stream": stream, "seq": seq}
 
 
-def event(of: Event, seq: int | None = None) -> dict[str, Any]:
-    return {"type": "event", **about(of.channel, of.subject), "seq": of.seq if seq is None else seq, "data": of.data}
-
-
 def error(cause: QStoreError, re: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"type": "error", **(re or {}), "error": fault(cause)}
 
@@ -131,24 +126,13 @@ def pong(id: int | str | None) -> dict[str, Any]:
     return {"type": "pong"} if id is None else {"type": "pong", "id": id}
 
 
-def written(frames: list[dict[str, Any]]) -> list[str]:
-    """Frames as text, neighbouring events joined into one `events` frame each."""
-    texts: list[str] = []
-    run: list[dict[str, Any]] = []
+def written(frame: dict[str, Any]) -> bytes:
+    """A frame as JSON."""
+    return _encode(frame)
 
-    def flush() -> None:
-        if run:
-            frame = run[0] if len(run) == 1 else {"type": "events", "events": list(run)}
-            texts.append(_encode(frame).decode())
-            run.clear()
 
-    for frame in frames:
-        if frame["type"] != "event":
-            flush()
-            texts.append(_encode(frame).decode())
-            continue
-        run.append(frame)
-        if len(run) == BATCH:
-            flush()
-    flush()
-    return texts
+def events(channel: str, subject: str, entries: Sequence[Entry]) -> bytes:
+    """Events as JSON: one as an `event`, several as `events`. What was encoded once is not encoded again."""
+    start = _encode({"type": "event", **about(channel, subject)})[:-1] + b',"seq":'
+    texts = [b'%b%d,"data":%b}' % (start, entry.seq, entry.data) for entry in entries]
+    return texts[0] if len(texts) == 1 else b'{"type":"events","events":[' + b",".join(texts) + b"]}"

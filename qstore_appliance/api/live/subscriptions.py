@@ -1,172 +1,147 @@
 """
-The subscriptions of one connection.
+The subscriptions of one connection, whichever door it came through.
 
-Each first listens to the bus and only then reads where its job stands, so that nothing falls between the two; what comes
-twice is told by its sequence number and sent once.
+Events are handed over only while the connection takes them. What a slow client has not taken waits nowhere: its place in
+the channel stays where it is, and when it takes again it gets what followed, from the window that all share, from the
+rows, or a `reset` where both have gone past it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import structlog
 
 from qstore_appliance.api.live import frames
-from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
-from qstore_appliance.domain.events import BACKEND_STATUS, EVERYBODY, JOB_CHANNELS, BackendUpdate, Event
-from qstore_appliance.errors import NotFound, QStoreError
+from qstore_appliance.errors import Conflict, QStoreError
+from qstore_appliance.services.channels import Channels, Reader, checked, may
+from qstore_appliance.services.windows import Entry
 
 log = structlog.get_logger(__name__)
 
 MAX_SUBSCRIPTIONS = 100
-#: A quiet subscription looks this often whether it missed something.
-LOOK_SECONDS = 1.0
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Key = tuple[str, str]
 
 
-def permission(channel: str) -> str:
-    if channel in JOB_CHANNELS:
-        return "jobs:read"
-    return "backends:read" if channel == BACKEND_STATUS else "usage:read"
+class Outlet(Protocol):
+    """The way to the client."""
+
+    def takes(self) -> bool:
+        """Whether it takes more now. Once it does again, it calls `Subscriptions.go_on`."""
+
+    def say(self, frame: dict[str, Any]) -> None:
+        """Send a frame of ours."""
+
+    def deliver(self, reader: Reader, entries: Sequence[Entry]) -> None:
+        """Send events."""
 
 
 class Subscriptions:
-    """Args: send: takes frames for the client, and waits when the client is slow."""
+    __slots__ = ("_catching_up", "_channels", "_closed", "_outlet", "_readers", "caller")
 
-    caller: Caller
+    def __init__(self, channels: Channels, outlet: Outlet, caller: Caller) -> None:
+        self.caller = caller
+        self._channels = channels
+        self._outlet = outlet
+        self._closed = False
+        self._readers: dict[Key, Reader] = {}
+        #: Readers that are behind the window, each with the task that reads the rows for it.
+        self._catching_up: dict[Reader, asyncio.Task[None]] = {}
 
-    def __init__(self, appliance: Any, send: Send) -> None:
-        self._appliance = appliance
-        self._send = send
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-
-    def is_full(self, channel: str, subject: str) -> bool:
-        return len(self._tasks) >= MAX_SUBSCRIPTIONS and (channel, subject) not in self._tasks
-
-    async def open(self, channel: str, subject: str, last_seq: int | None, stream: str | None) -> None:
+    async def open(
+        self, channel: str, subject: str | None, last_seq: int | None = None, stream: str | None = None
+    ) -> dict[str, Any]:
         """
         Subscribe, or subscribe anew from another place.
 
+        Returns: the frame that says so; it was sent, before any event.
+
         Raises:
-            Forbidden: The caller may not listen to this channel.
-            NotFound: There is no such backend.
+            Conflict: There are too many already.
+            What `Channels.open` raises.
         """
-        self.caller.require(permission(channel))
-        await self.end(channel, subject)
-        follow = self._follow_job if channel in JOB_CHANNELS else self._follow_stream
-        if channel == BACKEND_STATUS:
-            self._appliance.backends.id_of(subject)
-        task = asyncio.create_task(self._guarded(follow, channel, subject, last_seq, stream))
-        self._tasks[channel, subject] = task
+        checked(channel, subject)
+        key = (channel, subject or "")
+        if len(self._readers) >= MAX_SUBSCRIPTIONS and key not in self._readers:
+            raise Conflict(f"A connection has at most {MAX_SUBSCRIPTIONS} subscriptions.")
+        self.end(channel, subject)
+        opened = await self._channels.open(self.caller, channel, subject, self._pump, last_seq, stream)
+        if self._closed:
+            opened.reader.close()
+            return {}
+        self._readers[key] = opened.reader
+        frame = frames.subscribed(channel, key[1], opened.stream, opened.seq)
+        self._outlet.say(frame)
+        if opened.anew:
+            self._outlet.say(frames.reset(channel, key[1], opened.stream, opened.seq))
+        self._pump(opened.reader)
+        return frame
 
-    async def end(self, channel: str, subject: str) -> None:
-        task = self._tasks.pop((channel, subject), None)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def end(self, channel: str, subject: str | None) -> None:
+        reader = self._readers.pop((channel, subject or ""), None)
+        if reader is not None:
+            reader.close()
+            task = self._catching_up.pop(reader, None)
+            if task is not None:
+                task.cancel()
 
-    async def check(self) -> None:
+    def check(self, caller: Caller) -> None:
         """End what the caller may not listen to any more."""
-        for channel, subject in list(self._tasks):
-            if not self.caller.may(permission(channel)):
-                await self.end(channel, subject)
-                await self._send(frames.unsubscribed(channel, subject))
+        self.caller = caller
+        for (channel, subject), reader in list(self._readers.items()):
+            if not may(caller, reader.channel):
+                self.end(channel, subject)
+                self._outlet.say(frames.unsubscribed(channel, subject))
 
-    async def close(self) -> None:
-        for channel, subject in list(self._tasks):
-            await self.end(channel, subject)
+    def go_on(self) -> None:
+        """The client takes again."""
+        for reader in tuple(self._readers.values()):
+            self._pump(reader)
 
-    async def _guarded(
-        self,
-        follow: Callable[[str, str, int | None, str | None], Awaitable[None]],
-        channel: str,
-        subject: str,
-        last_seq: int | None,
-        stream: str | None,
-    ) -> None:
-        """An error ends this subscription with a frame that says so, and leaves the connection alone."""
-        try:
-            await follow(channel, subject, last_seq, stream)
+    def close(self) -> None:
+        self._closed = True
+        for channel, subject in list(self._readers):
+            self.end(channel, subject)
+
+    def places(self) -> dict[Key, Reader]:
+        """Where each subscription stands."""
+        return self._readers
+
+    def _pump(self, reader: Reader) -> None:
+        if reader in self._catching_up:
             return
-        except QStoreError as error:
-            fault = error
-        except Exception:
-            log.exception("socket.subscription_failed", channel=channel, subject=subject)
-            fault = QStoreError()
-        if self._tasks.get((channel, subject)) is asyncio.current_task():
-            del self._tasks[channel, subject]
-        await self._send(frames.error(fault, frames.about(channel, subject)))
+        while self._outlet.takes():
+            entries = reader.take()
+            if entries is None:
+                self._catching_up[reader] = asyncio.create_task(self._catch_up(reader))
+                return
+            if not entries:
+                return
+            self._outlet.deliver(reader, entries)
+            if reader.is_current:
+                return
 
-    async def _follow_job(self, channel: str, job_id: str, last_seq: int | None, stream: str | None) -> None:
-        """The stream of a job is the job itself: its row counts the events."""
-        if not ids.is_id("job", job_id):
-            raise NotFound.of("job", job_id)
-        bus = self._appliance.events
-        async with bus.subscribe(self.caller.organization_id, channel, job_id) as subscription:
-            job = await self._appliance.jobs.get(self.caller, job_id)
-            await self._send(frames.subscribed(channel, job_id, job_id, job.seq))
-            seen = job.seq
-            if last_seq is not None:
-                seen = await self._catch_up(channel, job_id, last_seq, job.seq)
-            events = aiter(subscription)
-            while True:
-                try:
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        event: Event | None = await anext(events)
-                except TimeoutError:
-                    event = None
-                if subscription.lagged:
-                    # Cleared first: whatever is dropped from here on is found by the next look.
-                    subscription.lagged = False
-                    seen = await self._catch_up(channel, job_id, seen, None)
-                if event is not None and event.seq > seen:
-                    seen = event.seq
-                    await self._send(frames.event(event))
-
-    async def _catch_up(self, channel: str, job_id: str, after: int, now: int | None) -> int:
-        """Send the stored events after a number; where they are gone, tell the client to read the job again."""
-        missed = None
-        if now is None or 0 <= after <= now:
-            missed = await self._appliance.jobs.events_since(self.caller, job_id, channel, after)
-        if missed is None:
-            job = await self._appliance.jobs.get(self.caller, job_id)
-            await self._send(frames.reset(channel, job_id, job_id, job.seq))
-            return int(job.seq)
-        seen = max(after, now or 0)
-        for event in missed:
-            await self._send(frames.event(event))
-            seen = max(seen, event.seq)
-        return seen
-
-    async def _follow_stream(self, channel: str, subject: str, last_seq: int | None, stream: str | None) -> None:
-        """A channel without stored events: numbers count from 1 in a stream that lives as long as the subscription."""
-        own = ids.new("stream")
-        organization_id = EVERYBODY if channel == BACKEND_STATUS else self.caller.organization_id
-        async with self._appliance.events.subscribe(organization_id, channel, subject) as subscription:
-            await self._send(frames.subscribed(channel, subject, own, 0))
-            if last_seq is not None or stream is not None:
-                await self._send(frames.reset(channel, subject, own, 0))
-            seq, told = 0, None
-            events = aiter(subscription)
-            while True:
-                try:
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        event: Event | None = await anext(events)
-                except TimeoutError:
-                    event = None
-                if subscription.lagged:
-                    subscription.lagged, told = False, None
-                    await self._send(frames.reset(channel, subject, own, seq))
-                if event is None:
-                    continue
-                if isinstance(event.data, BackendUpdate):
-                    if event.data.status == told:
-                        # Each server of an installation says so when a maintenance window begins.
-                        continue
-                    told = event.data.status
-                seq += 1
-                await self._send(frames.event(event, seq))
+    async def _catch_up(self, reader: Reader) -> None:
+        """Until the window reaches back far enough, or the client takes no more."""
+        try:
+            while self._outlet.takes() and reader.is_behind:
+                entries = await reader.earlier()
+                if entries is None:
+                    self._outlet.say(frames.reset(reader.channel.name, reader.subject, reader.stream, reader.cursor))
+                elif entries:
+                    self._outlet.deliver(reader, entries)
+        except Exception as error:
+            if not isinstance(error, QStoreError):
+                log.exception("live.not_caught_up", channel=reader.channel.name, subject=reader.subject)
+            fault = error if isinstance(error, QStoreError) else QStoreError()
+            # This ends the subscription, with a frame that says so, and leaves the connection alone.
+            self._catching_up.pop(reader, None)
+            self.end(reader.channel.name, reader.subject)
+            self._outlet.say(frames.error(fault, frames.about(reader.channel.name, reader.subject)))
+        else:
+            self._catching_up.pop(reader, None)
+            self._pump(reader)

@@ -6,6 +6,18 @@ const PING_MS = 20_000;
 const SILENCE_MS = 45_000;
 const LONGEST_WAIT_MS = 10_000;
 
+// The field that says what a subscription is about; a channel that is not here is about the whole organization.
+const SUBJECTS = {
+  "job.progress": "job_id",
+  "job.metrics": "job_id",
+  "job.logs": "job_id",
+  "backend.status": "backend_id",
+  "deployment.status": "deployment_id",
+};
+
+const subjectOf = (frame) => frame[SUBJECTS[frame.channel]] ?? null;
+const about = (channel, subject) => (SUBJECTS[channel] ? { channel, [SUBJECTS[channel]]: subject } : { channel });
+
 export class Live {
   #socket = null;
   #followed = new Map();
@@ -24,17 +36,17 @@ export class Live {
   }
 
   /**
-   * Follows a channel of a job until the returned function is called.
+   * Follows a channel, of a job or of whatever it is about, until the returned function is called.
    * `onEvent(data, seq)` for each event; `onFresh()` whenever the stored truth must be read again: once the subscription
    * stands, and when the server cannot replay what was missed.
    */
-  follow(channel, jobId, { onEvent, onFresh = () => {}, onFault = () => {} }) {
-    const key = `${channel} ${jobId}`;
-    this.#followed.set(key, { channel, jobId, onEvent, onFresh, onFault, seq: null, stream: null });
+  follow(channel, subject, { onEvent, onFresh = () => {}, onFault = () => {} }) {
+    const key = `${channel} ${subject ?? ""}`;
+    this.#followed.set(key, { channel, subject: subject ?? null, onEvent, onFresh, onFault, seq: null, stream: null });
     this.#subscribe(key);
     return () => {
       this.#followed.delete(key);
-      this.#send({ type: "unsubscribe", channel, job_id: jobId });
+      this.#send({ type: "unsubscribe", ...about(channel, subject) });
     };
   }
 
@@ -92,8 +104,8 @@ export class Live {
   }
 
   #subscribe(key) {
-    const { channel, jobId, seq, stream } = this.#followed.get(key);
-    const frame = { type: "subscribe", channel, job_id: jobId };
+    const { channel, subject, seq, stream } = this.#followed.get(key);
+    const frame = { type: "subscribe", ...about(channel, subject) };
     if (seq !== null) frame.last_seq = seq;
     if (stream !== null) frame.stream = stream;
     this.#send(frame);
@@ -108,7 +120,7 @@ export class Live {
   }
 
   #deliver(frame) {
-    const followed = this.#followed.get(`${frame.channel} ${frame.data.job_id}`);
+    const followed = this.#followed.get(`${frame.channel} ${subjectOf(frame) ?? ""}`);
     if (!followed) return;
     if (Number.isInteger(frame.seq)) followed.seq = Math.max(followed.seq ?? 0, frame.seq);
     followed.onEvent(frame.data, frame.seq);
@@ -127,11 +139,11 @@ export class Live {
     followed.onFresh();
   }
 
-  // A frame names its channel and job; one without names concerns all.
+  // A frame names its channel and what it is about; one without names concerns all.
   #each(frame, act) {
     for (const followed of this.#followed.values()) {
       if (frame.channel && frame.channel !== followed.channel) continue;
-      if (frame.job_id && frame.job_id !== followed.jobId) continue;
+      if (frame.channel && subjectOf(frame) !== null && subjectOf(frame) !== followed.subject) continue;
       act(followed);
     }
   }
