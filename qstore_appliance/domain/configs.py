@@ -189,7 +189,7 @@ LEARNING = frozenset({"classification", "regression"})
 
 
 class ConfigDraft(Draft):
-    """`config` of a training job (API details, Jobs)."""
+    """`config` of a training job."""
 
     backend: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,50}$")] | None = None
     task: Literal["classification", "regression", "energy", "sampling"] = "classification"

@@ -25,6 +25,7 @@ from qstore_appliance.api.server import Server, listen
 from qstore_appliance.appliance import Appliance
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.settings import Limits, Settings
+from tests.api.documented import documented
 from tests.factories import PASSWORD, ThreadCalculator
 
 #: Role names of the first organization, and `stranger`, the owner of the second.
@@ -154,7 +155,13 @@ async def client(served: Served) -> AsyncIterator[Client]:
         def connect(role: str | None = "owner", **headers: str) -> httpx.AsyncClient:
             if role is not None:
                 headers["Authorization"] = f"Bearer {served.token(role)}"
-            made = httpx.AsyncClient(base_url=served.url, headers=headers, timeout=10, trust_env=False)
+            made = httpx.AsyncClient(
+                base_url=served.url,
+                headers=headers,
+                timeout=10,
+                trust_env=False,
+                event_hooks={"response": [documented]},
+            )
             stack.push_async_callback(made.aclose)
             return made
 

@@ -1,0 +1,99 @@
+"""
+Which codes each route may answer: the general ones follow from its declaration, the particular ones stand here.
+
+`/openapi.json` is written from this, and every answer that the tests of the API get is held against it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from qstore_appliance.api.envelope import failure
+from qstore_appliance.api.faults import STATUSES
+from qstore_appliance.api.registry import PUBLIC, Endpoint
+
+#: Whoever asks for anything.
+EVERYWHERE = ("MALFORMED", "WRONG_HOST", "RATE_LIMITED", "INTERNAL", "UNAVAILABLE")
+
+_TRAINING = (
+    "ARTIFACT_CORRUPT", "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "BUDGET_EXCEEDED", "DATASET_MISSING", "DEADLINE",
+    "INSUFFICIENT_MEMORY", "INVALID_CIRCUIT", "NOT_FOUND", "WORKER_CRASH", "WORKER_OOM",
+)  # fmt: skip
+_DATA = ("ARTIFACT_CORRUPT", "DATASET_MISSING", "DEADLINE", "WORKER_CRASH", "WORKER_OOM")
+_IONQ_JOB = (
+    "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "BUDGET_EXCEEDED", "INSUFFICIENT_MEMORY", "INVALID_CIRCUIT", "NOT_FOUND",
+)  # fmt: skip
+
+#: Route → codes beyond those that its declaration implies.
+PARTICULAR: dict[str, tuple[str, ...]] = {
+    "POST /v1/auth/token": ("STORAGE_FULL", "UNAUTHENTICATED"),
+    "POST /v1/circuits": ("INVALID_CIRCUIT",),
+    "PATCH /v1/circuits/{id}": ("INVALID_CIRCUIT",),
+    "DELETE /v1/circuits/{id}": ("CONFLICT",),
+    "POST /v1/datasets": _DATA,
+    "GET /v1/datasets/{id}": ("DATASET_MISSING",),
+    "GET /v1/datasets/{id}/statistics": (*_DATA, "VALIDATION_ERROR"),
+    "DELETE /v1/datasets/{id}": ("CONFLICT", "DATASET_MISSING"),
+    "POST /v1/jobs": _TRAINING,
+    "POST /v1/jobs/estimate": _TRAINING,
+    "POST /v1/jobs/{id}/continue": _TRAINING,
+    "POST /v1/jobs/{id}/replay": _TRAINING,
+    "POST /v1/jobs/{id}/top-up": ("BUDGET_EXCEEDED",),
+    "POST /v1/sweeps": _TRAINING,
+    "POST /v1/models/{id}/deploy": (
+        "ARTIFACT_CORRUPT", "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "GONE", "INSUFFICIENT_MEMORY", "NO_CAPACITY",
+    ),
+    "POST /v1/models/{id}/predict": (
+        "BACKEND_BAD_RESPONSE", "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "BUDGET_EXCEEDED", "DEADLINE", "GONE",
+        "NO_CAPACITY", "WORKER_CRASH", "WORKER_OOM",
+    ),
+    "PUT /v1/budget": ("WEBHOOK_FORBIDDEN",),
+    "POST /v1/budget/alerts/test": ("WEBHOOK_FORBIDDEN",),
+    "POST /v0.4/jobs": _IONQ_JOB,
+    "GET /v0.4/jobs/estimate": _IONQ_JOB,
+    "DELETE /v0.4/jobs/{uuid}": ("CONFLICT",),
+    "PUT /v0.4/jobs/{uuid}/status/cancel": ("CONFLICT",),
+    "GET /v0.4/jobs/{uuid}/cost": ("CONFLICT",),
+    "GET /v0.4/jobs/{uuid}/results/probabilities": ("CONFLICT",),
+    "GET /v0.4/jobs/{uuid}/results/probabilities/aggregated": ("CONFLICT",),
+}  # fmt: skip
+
+
+def route(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}"
+
+
+def refusals(endpoint: Endpoint) -> dict[int, list[str]]:
+    """By status, the codes that a route may answer."""
+    codes = {*EVERYWHERE, *PARTICULAR.get(route(endpoint), ())}
+    if endpoint.permission != PUBLIC:
+        # 403 also to a cookie that does not come from our own pages.
+        # And a full disk shows wherever something is noted, if only that a key was used.
+        codes |= {"UNAUTHENTICATED", "FORBIDDEN", "STORAGE_FULL"}
+    if "{" in endpoint.path:
+        codes |= {"NOT_FOUND"}
+    if endpoint.query or endpoint.body or endpoint.form or endpoint.method == "POST":
+        codes |= {"VALIDATION_ERROR"}
+    if endpoint.method != "GET":
+        codes |= {"TOO_LARGE"}
+    if endpoint.body or endpoint.form:
+        codes |= {"UNSUPPORTED_MEDIA_TYPE"}
+    if endpoint.method == "POST" and endpoint.permission != PUBLIC:
+        # An Idempotency-Key that is in use.
+        codes |= {"CONFLICT"}
+    found: dict[int, list[str]] = defaultdict(list)
+    for code in sorted(codes):
+        for status in statuses(endpoint, code):
+            found[status].append(code)
+    return dict(sorted(found.items()))
+
+
+def statuses(endpoint: Endpoint, code: str) -> list[int]:
+    """The statuses under which a code is answered; other protocols have habits of their own."""
+    usual = STATUSES[code]
+    if endpoint.tag == "graphql" and code in ("TOO_LARGE", "VALIDATION_ERROR"):
+        # Of the document 400, of what carries it as everywhere.
+        return [400, usual]
+    if endpoint.failure is not failure and endpoint.tag == "ionq" and usual == 422:
+        return [400]
+    return [usual]
