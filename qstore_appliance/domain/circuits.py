@@ -44,6 +44,26 @@ class StoredCircuit(msgspec.Struct, frozen=True, kw_only=True):
         return list(self.metadata.get("tags", []))
 
 
+class CircuitHead(msgspec.Struct, frozen=True, kw_only=True):
+    """All of a circuit but its gates and parameters, which may be megabytes."""
+
+    id: str
+    user_id: str
+    name: str
+    description: str | None
+    n_qubits: int
+    depth: int
+    gate_count: int
+    metadata: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def tags(self) -> list[str]:
+        return list(self.metadata.get("tags", []))
+
+
 class CircuitSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A row of a list: no gates."""
 

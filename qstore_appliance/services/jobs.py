@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.jobs import JobLogRow, JobRow
+from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.events import JOB_CHANNELS, JOB_PROGRESS, Event
 from qstore_appliance.domain.jobs import (
@@ -160,6 +161,30 @@ class Jobs:
             limit=page.limit,
             offset=page.offset,
         )
+
+    async def several(self, caller: Caller, wanted: Collection[str]) -> dict[str, Job]:
+        """
+        Several jobs by id, in one query; what is not the organization's is left out. `reason` is the stored one: what
+        the waiting ones wait for now is in `reasons`.
+        """
+        caller.require("jobs:read")
+        rows = JobRow.filter(id__in=_known(wanted), organization_id=caller.organization_id)
+        return {row.id: row.to_domain() for row in await rows.only(*_columns())}
+
+    async def paged(self, caller: Caller, page: Page, statuses: Sequence[Status] = ()) -> list[Job]:
+        """A page of the organization's jobs as `several` has them, in one query."""
+        caller.require("jobs:read")
+        found = JobRow.filter(organization_id=caller.organization_id)
+        if statuses:
+            found = found.filter(status__in=[Status(status).value for status in statuses])
+        rows = found.order_by(*order_of(page.sort, SORTS)).offset(page.offset).limit(page.limit)
+        return [row.to_domain() for row in await rows.only(*_columns())]
+
+    async def reasons(self, caller: Caller, wanted: Collection[str]) -> dict[str, str | None]:
+        """What each of several jobs waits for, or how it ended, as `get` says it."""
+        caller.require("jobs:read")
+        rows = JobRow.filter(id__in=_known(wanted), organization_id=caller.organization_id)
+        return await self._runs.lines.reasons(await rows.only(*_ROW))
 
     async def logs(self, caller: Caller, id: str, lines: int = 100, level: str | None = None) -> list[LogLine]:
         """The last lines of that level or worse, the oldest first."""
@@ -380,3 +405,13 @@ def _levels(level: str | None) -> list[str]:
     if name not in LEVELS:
         raise ValidationFailed.field("level", f"must be one of {', '.join(LEVELS)}")
     return list(LEVELS[LEVELS.index(name) :])
+
+
+def _columns() -> list[str]:
+    """All but the circuit as it was at the submit: of a hundred jobs that may be a gigabyte."""
+    return [name for name in JobRow._meta.db_fields if name != "circuit"]
+
+
+def _known(wanted: Collection[str]) -> list[str]:
+    """Those that can be ids at all."""
+    return [id for id in wanted if ids.is_id("job", id)]

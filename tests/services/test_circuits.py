@@ -415,3 +415,20 @@ class TestFormats:
 
         with pytest.raises(NotFound):
             await circuits.written(caller, made.id, "qasm3")
+
+
+async def test_several_at_once(circuits: Circuits, caller: Caller) -> None:
+    """Several circuits by id come in one read, with their gates or without; others' and nonsense are left out."""
+    made = [await circuits.create(caller, make_circuit_draft(name=name)) for name in ("a", "b")]
+    gone = await circuits.create(caller, make_circuit_draft())
+    theirs = await circuits.create(make_caller(), make_circuit_draft())
+    await circuits.delete(caller, gone.id)
+    wanted = [*(one.id for one in made), gone.id, theirs.id, "x", "\x00"]
+
+    assert await circuits.several(caller, wanted) == {one.id: one for one in made}
+    heads = await circuits.heads(caller, wanted)
+    assert {id: (head.name, head.gate_count, head.tags) for id, head in heads.items()} == {
+        one.id: (one.name, 3, ["vqe", "chemistry"]) for one in made
+    }
+    with pytest.raises(Forbidden):
+        await circuits.heads(make_caller(scopes=frozenset({"jobs:read"})), wanted)

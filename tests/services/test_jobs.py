@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -444,3 +445,24 @@ def patch_of(parameters: dict[str, Any]) -> Any:
     from qstore_appliance.domain.circuits import CircuitPatch
 
     return CircuitPatch(parameters=parameters)
+
+
+async def test_several_at_once(laboratory: Laboratory) -> None:
+    """Several jobs by id, and a page of them, are what each is by itself; others' and nonsense are left out."""
+    caller, stranger = await laboratory.caller(), await laboratory.caller()
+    mine = [(await laboratory.submit(caller)).job_id for _ in range(2)]
+    theirs = (await laboratory.submit(stranger)).job_id
+    await laboratory.jobs.cancel(caller, mine[0])
+    wanted = [*mine, theirs, "x", "\x00"]
+
+    found = await laboratory.jobs.several(caller, wanted)
+    reasons = await laboratory.jobs.reasons(caller, wanted)
+    cancelled = await laboratory.jobs.paged(caller, Page(), [Status.CANCELLED])
+
+    alone = {id: await laboratory.jobs.get(caller, id) for id in mine}
+    assert found[mine[0]] == alone[mine[0]]
+    assert {id: job.status for id, job in found.items()} == {id: job.status for id, job in alone.items()}
+    assert reasons == {id: job.reason for id, job in alone.items()}
+    assert cancelled == [alone[mine[0]]]
+    with pytest.raises(Forbidden):
+        await laboratory.jobs.several(msgspec.structs.replace(caller, scopes=frozenset()), wanted)

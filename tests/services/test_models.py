@@ -321,3 +321,20 @@ async def test_artifact_that_was_altered(laboratory: Laboratory, lost: bool) -> 
 
     assert (await laboratory.models.get(caller, model_id)).status == ModelStatus.TRAINED
     assert (await laboratory.models.deployments(caller, Page())).total == 0
+
+
+async def test_several_at_once(laboratory: Laboratory) -> None:
+    """Several models by id, and the newest deployment of each; others' and nonsense are left out."""
+    caller, stranger = await laboratory.caller(), await laboratory.caller()
+    mine = [await laboratory.trained_model(caller) for _ in range(2)]
+    theirs = await laboratory.trained_model(stranger)
+    deployment = await laboratory.models.deploy(caller, mine[0], DeploymentDraft())
+    wanted = [*mine, theirs, "x", "\x00"]
+
+    found = await laboratory.models.several(caller, wanted)
+
+    assert found == {id: await laboratory.models.get(caller, id) for id in mine}
+    assert {id: one.id for id, one in (await laboratory.models.deployments_of(caller, wanted)).items()} == {
+        mine[0]: deployment.id
+    }
+    assert await laboratory.models.deployments_of(stranger, mine) == {}

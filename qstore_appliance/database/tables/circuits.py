@@ -7,7 +7,7 @@ from typing import Any
 from tortoise import fields
 from tortoise.models import Model
 
-from qstore_appliance.domain.circuits import CircuitSummary, StoredCircuit
+from qstore_appliance.domain.circuits import CircuitHead, CircuitSummary, StoredCircuit
 
 
 class CircuitRow(Model):
@@ -44,6 +44,21 @@ class CircuitRow(Model):
             gate_count=self.gate_count,
             parameters=self.parameters,
             circuit_definition=self.circuit_definition,
+            metadata=self.metadata,
+            version=self.version,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
+
+    def to_head(self) -> CircuitHead:
+        return CircuitHead(
+            id=self.id,
+            user_id=self.user_id,
+            name=self.name,
+            description=self.description,
+            n_qubits=self.n_qubits,
+            depth=self.depth,
+            gate_count=self.gate_count,
             metadata=self.metadata,
             version=self.version,
             created_at=self.created_at,
