@@ -74,7 +74,7 @@ def opened(chromium: Any) -> Iterator[Opened]:
         page.on("pageerror", lambda error: mishaps.append(f"uncaught: {error}"))
         page.on("dialog", lambda dialog: (mishaps.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("console", lambda message: note(mishaps, message))
-        own = (address, address.replace("http", "ws", 1), "data:", "about:")
+        own = (address, f"blob:{address}", address.replace("http", "ws", 1), "data:", "about:")
         page.on("request", lambda request: request.url.startswith(own) or mishaps.append(f"outside: {request.url}"))
         return page
 

@@ -7,6 +7,7 @@ names in the table are answered: there is no path to climb out of.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gzip
 import hashlib
@@ -30,12 +31,20 @@ TYPES = {
 FOREVER = "public, max-age=31536000, immutable"
 
 
+#: Compressed when it is first asked for: the explorers would hold up the start for a second.
+LARGE = 200_000
+
+
 @dataclass(frozen=True)
 class Asset:
     media: str
     content: bytes
-    #: None where compressing gains nothing.
-    compressed: bytes | None
+
+    @functools.cached_property
+    def compressed(self) -> bytes | None:
+        """None where compressing gains nothing."""
+        packed = gzip.compress(self.content, 9, mtime=0)
+        return packed if len(packed) < 0.9 * len(self.content) else None
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,9 @@ def assets() -> Assets:
             continue
         content = file.read_bytes()
         whole.update(f"{name}\0{len(content)}\0".encode() + content)
-        packed = gzip.compress(content, 9, mtime=0)
-        files[name] = Asset(media, content, packed if len(packed) < 0.9 * len(content) else None)
+        files[name] = Asset(media, content)
+        if len(content) < LARGE:
+            _ = files[name].compressed
     return Assets(whole.hexdigest()[:16], files)
 
 
@@ -82,7 +92,9 @@ async def serve(request: Request, digest: str, name: str) -> HTTPResponse:
         raise NotFound("There is no such file here.")
     headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
     content = asset.content
-    if asset.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        headers["Content-Encoding"] = "gzip"
-        content = asset.compressed
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        packed = await asyncio.to_thread(getattr, asset, "compressed") if len(content) >= LARGE else asset.compressed
+        if packed is not None:
+            headers["Content-Encoding"] = "gzip"
+            content = packed
     return HTTPResponse(content, headers=headers, content_type=asset.media)

@@ -17,7 +17,7 @@ from qstore_appliance.domain.drafts import Draft
 #: Bytes of a filled-in form.
 FORM = 20_000
 JOBS = "/app/jobs"
-_OWN_PAGE = re.compile(r"/app/[A-Za-z0-9_/-]{0,200}")
+_OWN_PAGE = re.compile(r"/app/[A-Za-z0-9_/-]{0,200}|/docs|/redoc|/graphql")
 
 
 class SignInDraft(Draft):

@@ -24,6 +24,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+#: Pages outside of `/app`.
+EXPLORERS = frozenset({"/docs", "/redoc", "/graphql"})
 #: What a page offers by permission; the API decides again when it is used.
 ACTIONS = {
     "submit": "jobs:submit",
@@ -75,8 +77,8 @@ async def to_the_door(request: Request) -> HTTPResponse:
     """To set-up while nobody exists, else to sign-in, which leads back here."""
     if not await request.app.ctx.appliance.accounts.has_users():
         return redirect("/app/setup")
-    wanted = f"?next={quote(request.path, safe='/')}" if request.path.startswith("/app/") else ""
-    return redirect(f"/app/sign-in{wanted}")
+    leads_back = request.path.startswith("/app/") or request.path in EXPLORERS
+    return redirect("/app/sign-in" + (f"?next={quote(request.path, safe='/')}" if leads_back else ""))
 
 
 def problem(request: Request, status: int, heading: str, sentence: str) -> HTTPResponse:

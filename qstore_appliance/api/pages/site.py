@@ -8,7 +8,7 @@ import shlex
 from sanic import Blueprint, Request
 from sanic.response import HTTPResponse, redirect
 
-from qstore_appliance.api.pages import assets, entrance, shell
+from qstore_appliance.api.pages import assets, entrance, explorers, shell
 from qstore_appliance.domain import ids
 
 GET = ("GET", "HEAD")
@@ -84,6 +84,8 @@ blueprint.add_route(job, "/app/jobs/<job_id:str>", methods=GET)
 blueprint.add_route(models, "/app/models", methods=GET)
 blueprint.add_route(model, "/app/models/<model_id:str>", methods=GET)
 blueprint.add_route(costs, "/app/costs", methods=GET)
+blueprint.add_route(explorers.swagger, "/docs", methods=GET)
+blueprint.add_route(explorers.redoc, "/redoc", methods=GET)
 blueprint.add_route(missing, "/app/<path:path>", methods=GET)
 
 
