@@ -14,6 +14,7 @@ import pytest
 # Words in the reason of a skip, for what a machine may honestly lack.
 MAY_BE_MISSING = (
     "no NVIDIA GPU",
+    "no Node.js",
     "not on this operating system",
     "only root",
 )

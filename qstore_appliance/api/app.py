@@ -19,9 +19,13 @@ from sanic.config import Config
 from sanic.response import HTTPResponse
 
 from qstore_appliance.api import faults, middleware, probes
+from qstore_appliance.api.graphql import socket as graphql_socket
+from qstore_appliance.api.graphql import view as graphql
+from qstore_appliance.api.graphql.execution import Engine
 from qstore_appliance.api.ionq import jobs as ionq_jobs
 from qstore_appliance.api.live import events, socket, socketio, stream
 from qstore_appliance.api.live.connections import Connections
+from qstore_appliance.api.pages import explorers
 from qstore_appliance.api.pages.site import blueprint as pages
 from qstore_appliance.api.registry import Endpoint, Routes
 from qstore_appliance.api.rest import (
@@ -71,6 +75,7 @@ NOUNS: tuple[Routes, ...] = (
     webhooks.routes,
     workers.routes,
     ionq_jobs.routes,
+    graphql.routes,
     probes.routes,
     openapi.routes,
 )
@@ -129,6 +134,13 @@ def create_app(settings: Settings, *, open_appliance: OpenAppliance = Appliance.
         noun.mount(app)
     app.add_websocket_route(socket.serve, "/v1/ws", name="live_socket")
     app.add_route(_socketio, socketio.PATH, methods={"GET", "POST"}, name="live_socketio")
+    app.add_websocket_route(
+        graphql_socket.serve,
+        "/graphql",
+        subprotocols=[graphql_socket.PROTOCOL],
+        name="graphql_socket",
+        ctx_page=explorers.graphiql,
+    )
     app.blueprint(pages)
 
     app.before_server_start(_open)
@@ -151,6 +163,7 @@ async def _open(app: Sanic[Any, Any]) -> None:
     app.ctx.streams = Counter()
     #: Who is connected, through whichever door.
     app.ctx.connections = Connections()
+    app.ctx.graphql = Engine()
     #: Large bodies are judged one at a time.
     app.ctx.judging = asyncio.Semaphore(1)
     app.ctx.stack = AsyncExitStack()

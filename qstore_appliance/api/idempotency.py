@@ -1,7 +1,8 @@
 """
 `Idempotency-Key`: a POST that is sent twice is done once, and the second answer is the first.
 
-Only what was done is kept: an answer that refused created nothing, so a repetition of it is judged anew.
+Only what was done is kept: an answer that refused created nothing, so a repetition of it is judged anew. A handler whose
+refusals look like success says so: `request.ctx.nothing_done`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ async def once(request: Request, content: bytes, act: Act, *, secret: bool = Fal
         except BaseException:
             await service.forget(*place)
             raise
-        if response is None or response.status >= 300:
+        if response is None or response.status >= 300 or getattr(request.ctx, "nothing_done", False):
             await service.forget(*place)
         else:
             body = response.body or b""

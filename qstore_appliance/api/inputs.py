@@ -150,9 +150,7 @@ def parsed(content: bytes) -> Any:
     _count("members of objects", content.count(b":"), MAX_MEMBERS)
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique)
-        _inspect(value, "", suspicious=b"\\u" in content)
-    except _Misplaced as fault:
-        raise ValidationFailed.field(fault.path(), fault.message) from None
+        inspect(value, suspicious=b"\\u" in content)
     except QStoreError:
         raise
     except UnicodeDecodeError:
@@ -165,6 +163,22 @@ def parsed(content: bytes) -> Any:
         # Python refuses integers of thousands of digits before it makes them.
         raise ValidationFailed.field("body", "holds an integer of too many digits") from None
     return value
+
+
+def inspect(value: Any, *, suspicious: bool = True) -> None:
+    """
+    Refuse what no document may hold, wherever it came from.
+
+    Args:
+        suspicious: Texts may have come out of escapes, which can hide what UTF-8 cannot.
+
+    Raises:
+        Malformed, ValidationFailed: It is there.
+    """
+    try:
+        _inspect(value, "", suspicious=suspicious)
+    except _Misplaced as fault:
+        raise ValidationFailed.field(fault.path(), fault.message) from None
 
 
 def _count(noun: str, found: int, most: int) -> None:

@@ -13,12 +13,13 @@ import logging
 import math
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import structlog
 from sanic import Request, Sanic
 from sanic.http import Http
-from sanic.response import BaseHTTPResponse
+from sanic.response import BaseHTTPResponse, HTTPResponse
 
 from qstore_appliance.api import envelope, identity
 from qstore_appliance.api.registry import PUBLIC, endpoint_of
@@ -27,6 +28,8 @@ from qstore_appliance.errors import Forbidden, Malformed, RateLimited, Unauthent
 from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+Page = Callable[[Request], Awaitable[HTTPResponse]]
 
 ASSETS = "/app/static/"
 PAGES = "/app"
@@ -46,6 +49,7 @@ TRANSPORT_SECURITY = "max-age=31536000"
 
 def install(app: Sanic[Any, Any]) -> None:
     app.register_middleware(admit, "request")
+    app.register_middleware(show_page, "request")
     app.register_middleware(finish, "response")
 
 
@@ -90,7 +94,7 @@ async def _admit_visitor(request: Request) -> None:
         # Signing in and setting up carry no cookie yet; a foreign page must not do them either.
         identity.require_same_origin(request)
     if request.route is not None:
-        if request.route.extra.websocket:
+        if request.route.extra.websocket and page_instead(request) is None:
             check_handshake(request)
         try:
             request.ctx.caller = await identity.by_cookie(request)
@@ -103,6 +107,17 @@ async def _admit_visitor(request: Request) -> None:
         await limit_address(request)
     else:
         await limit_caller(request, request.ctx.caller)
+
+
+def page_instead(request: Request) -> Page | None:
+    """What a browser that opens the address of a WebSocket is shown, where there is something: Sanic has one route for both."""
+    page: Page | None = getattr(request.route.ctx, "page", None) if request.route else None
+    return None if request.headers.get("upgrade") else page
+
+
+async def show_page(request: Request) -> HTTPResponse | None:
+    page = page_instead(request)
+    return None if page is None else await page(request)
 
 
 def check_handshake(request: Request) -> None:

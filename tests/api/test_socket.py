@@ -15,6 +15,7 @@ import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from qstore_appliance.api import assembler
 from qstore_appliance.api.live import socket
 from qstore_appliance.api.live.subscriptions import MAX_SUBSCRIPTIONS
 from qstore_appliance.database.tables.jobs import JobEventRow
@@ -320,7 +321,7 @@ async def test_a_hundred_subscriptions_and_no_more(
     served: Served, open_socket: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hundred and first subscription is refused; another look at an open one is not."""
-    monkeypatch.setattr(socket, "MESSAGES_PER_SECOND", 1000)
+    monkeypatch.setattr(assembler, "MESSAGES_PER_SECOND", 1000)
     caller = await served.caller("owner")
     jobs = [str((await make_job_row(caller)).id) for _ in range(MAX_SUBSCRIPTIONS + 1)]
     client = await open_socket()

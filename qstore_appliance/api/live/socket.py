@@ -17,11 +17,11 @@ from typing import Any
 
 import structlog
 from sanic import Request
-from sanic.server.websockets.frame import WebsocketFrameAssembler
 from sanic.server.websockets.impl import WebsocketImplProtocol
 from websockets.protocol import State
 
 from qstore_appliance.api import identity
+from qstore_appliance.api.assembler import StrictAssembler
 from qstore_appliance.api.live import frames
 from qstore_appliance.api.live.connections import NO_AUTHORITY, Again, Connections, proof
 from qstore_appliance.api.live.subscriptions import Subscriptions
@@ -37,11 +37,8 @@ AUTH_SECONDS = 5.0
 FAREWELL_SECONDS = 1.0
 #: Bytes that wait in the transport before a client counts as slow.
 WAITING_BYTES = 65_536
-MESSAGES_PER_SECOND = 50
-#: Fragments and control frames count too, apart from whole messages.
-FRAMES_PER_SECOND = 500
 
-WRONG_KIND, WRONG_TEXT, POLICY, FAILED, LATER = 1003, 1007, 1008, 1011, 1013
+WRONG_KIND, FAILED, LATER = 1003, 1011, 1013
 NO_AUTH_IN_TIME = 4408
 
 
@@ -52,30 +49,6 @@ class Closing(Exception):
         self.code = code
         self.reason = reason
         super().__init__(reason)
-
-
-class StrictAssembler(WebsocketFrameAssembler):
-    """Ends connections that flood us with frames or send text that is none, where Sanic would wait or log."""
-
-    def __init__(self, protocol: WebsocketImplProtocol) -> None:
-        super().__init__(protocol)
-        self._second = 0
-        self._frames = 0
-        self._messages = 0
-
-    async def put(self, frame: Any) -> None:
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._frames, self._messages = second, 0, 0
-        self._frames += 1
-        self._messages += frame.fin and frame.opcode < 8
-        if self._frames > FRAMES_PER_SECOND or self._messages > MESSAGES_PER_SECOND:
-            self.protocol.fail_connection(POLICY, "too many messages")
-            return
-        try:
-            await super().put(frame)
-        except UnicodeDecodeError:
-            self.protocol.fail_connection(WRONG_TEXT, "not UTF-8")
 
 
 class Writer:
