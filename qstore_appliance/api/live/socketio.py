@@ -22,10 +22,11 @@ from socketio import AsyncNamespace, AsyncServer
 from socketio.exceptions import ConnectionRefusedError as Refusal
 
 from qstore_appliance.api import identity
+from qstore_appliance.api.assembler import MESSAGES_PER_SECOND, StrictAssembler
 from qstore_appliance.api.envelope import fault
 from qstore_appliance.api.live import frames
 from qstore_appliance.api.live.connections import LEAVING, Again, Connections, proof
-from qstore_appliance.api.live.socket import AUTH_SECONDS, MESSAGES_PER_SECOND, StrictAssembler, Writer
+from qstore_appliance.api.live.socket import AUTH_SECONDS, Writer
 from qstore_appliance.api.live.subscriptions import Subscriptions
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.errors import Malformed, QStoreError, RateLimited, TooLarge, Unauthenticated, ValidationFailed
