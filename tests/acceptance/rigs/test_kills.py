@@ -77,7 +77,7 @@ class Rig:
         self.ledger = Ledger((ledger or folder) / "ledger.jsonl")
         self.up = threading.Event()
         self.sealed: set[str] = set()
-        self.ready_at, self.fresh = datetime.now(UTC), False
+        self.ready_at, self.ran = datetime.now(UTC), False
         if world is not None:
             self.house.budget(PER_KILL * kills, world.hook)
             self.unbroken_elsewhere = self.house.learned(self.house.submit_elsewhere(EPOCHS_ELSEWHERE))
@@ -103,6 +103,8 @@ class Rig:
     def look(self) -> None:
         """The invariants that hold at every moment."""
         house, report = self.house, self.report
+        for writer in self.writers:
+            writer.check()
         if house.postgres is None or report.kills % 5 == 0:
             # Asking Postgres about every reference takes as long as a kill.
             invariants.sound(house)
@@ -112,7 +114,7 @@ class Rig:
         invariants.tidy(house)
         if house.job(self.witness)["status"] == "completed":
             self._compare(self.witness, self.unbroken)
-            self.witness, self.fresh = house.submit(EPOCHS), True
+            self.witness, self.ran = house.submit(EPOCHS), False
         if house.outside is None:
             return
         report.sent = invariants.sent_once(house)
@@ -132,7 +134,10 @@ class Rig:
         if house.outside is not None:
             house.ended(self.elsewhere)
             self._compare(self.elsewhere, self.unbroken_elsewhere)
-        until(lambda: not house.rows("SELECT id FROM training_jobs WHERE status IN ('queued', 'running')"), 120)
+        live = "SELECT count(*) AS n FROM training_jobs WHERE status IN ('queued', 'running')"
+        # However many wait: the guard is for the next of them.
+        while left := house.rows(live)[0]["n"]:
+            until(lambda left=left: house.rows(live)[0]["n"] < left, 120, 0.2)  # type: ignore[misc]
         report.compared += invariants.acknowledged(house, self.writers, sample=None)
         invariants.one_end(house, set())
         invariants.whole(house)
@@ -155,8 +160,8 @@ class Rig:
         house, report = self.house, self.report
         if self.random.random() < 0.4:
             since = until(self._goes_on)
-            # One that was submitted just now has waited for its backend's first probe.
-            if since is not FINISHED and not self.fresh:
+            # One that did not run when the server was killed waits for a slot, or for its backend's first probe.
+            if since is not FINISHED and self.ran:
                 report.running.append(since)
             time.sleep(self.random.uniform(0.0, 0.5))
         else:
@@ -164,10 +169,11 @@ class Rig:
         self.up.clear()
         house.kill()
         report.kills += 1
+        state = house.rows(f"SELECT status FROM training_jobs WHERE id = '{self.witness}'")[0]["status"]
         if report.kills % 5 == 0:
             report.bare.append(bare.seconds_to_ready())
         report.ready.append(house.start())
-        self.ready_at, self.fresh = datetime.now(UTC), False
+        self.ready_at, self.ran = datetime.now(UTC), state == "running"
         self.look()
         self.up.set()
 

@@ -70,6 +70,11 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
+    def check(self) -> None:
+        """Raises: what has ended it before its time."""
+        if self.failure is not None:
+            raise self.failure
+
     def leave(self) -> None:
         """Stop where it is; what is without an answer stays so."""
         self._left = True
@@ -85,8 +90,7 @@ class Writer:
         self._up.set()
         if self._thread.is_alive():
             self._thread.join(PATIENCE_SECONDS)
-        if self.failure is not None:
-            raise self.failure
+        self.check()
         loose, self.loose = self.loose, []
         for number, body, key in loose:
             answer = self._answer(number, "POST", "/v1/jobs", body, key, PATIENCE_SECONDS)
@@ -139,7 +143,7 @@ class Writer:
             # Done, and the answer was lost with the server: there is exactly one of this name.
             found = [row for row in self._rows("/v1/circuits") if row["name"] == body["name"]]
             assert len(found) == 1, (answer.text, found)
-            self._keep(self._client.get(f"/v1/circuits/{found[0]['id']}").json()["data"])
+            self._keep(self._read(f"/v1/circuits/{found[0]['id']}").json()["data"])
         else:
             self._refuse(answer)
 
@@ -160,7 +164,7 @@ class Writer:
     def _restore(self, id: str) -> None:
         answer = self._ask("POST", f"/v1/circuits/{id}/restore", None, about=id)
         if _done(answer):
-            answer = self._client.get(f"/v1/circuits/{id}")
+            answer = self._read(f"/v1/circuits/{id}")
         self._keep(answer.json()["data"]) if answer.status_code == 200 else self._refuse(answer)
 
     def _submit(self, circuit_id: str) -> None:
@@ -245,14 +249,18 @@ class Writer:
         return answer
 
     def _rows(self, path: str) -> list[dict[str, Any]]:
+        return list(self._read(path, limit=100, sort="-created_at").json()["data"])
+
+    def _read(self, path: str, **query: Any) -> httpx.Response:
+        """Until a server that lives long enough has answered."""
         while True:
             self._wait()
             try:
-                answer = self._client.get(path, params={"limit": 100, "sort": "-created_at"})
+                answer = self._client.get(path, params=query)
             except httpx.HTTPError:
                 continue
-            if answer.status_code == 200:
-                return list(answer.json()["data"])
+            if answer.status_code < 500 and answer.status_code != 429:
+                return answer
             time.sleep(0.05)
 
     def _wait(self) -> None:
