@@ -333,7 +333,8 @@ class Appliance:
         """Wait until the jobs run that an earlier server left: as many of those that may as there are slots."""
         await reaper.looked.wait()
         while len(trainer.children) < self.settings.jobs.slots:
-            if not trainer.starting and not await self.runs.lines.heads(1):
+            # In this order: who looks for a job has it among those that start before it is done looking.
+            if not trainer.taking and not trainer.starting and not await self.runs.lines.heads(1):
                 return
             await asyncio.sleep(TAKE_OVER_LOOK_SECONDS)
 

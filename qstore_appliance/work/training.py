@@ -90,6 +90,8 @@ class Trainer:
         self.children: dict[str, int] = {}
         #: Jobs that slots have taken and that have no child yet.
         self.starting: set[str] = set()
+        #: Slots that look for a job just now.
+        self.taking = 0
 
     def run(self, job_id: str) -> None:
         """
@@ -98,8 +100,7 @@ class Trainer:
         if self.stopping.is_set():
             return
         try:
-            resident = {id: memory_of(pid) for id, pid in list(self.children.items())}
-            taken = self.portal.call(self.runs.take, self.owner, resident)
+            taken = self._taken()
             if taken is None:
                 self._pass_on(job_id)
                 return
@@ -114,6 +115,19 @@ class Trainer:
         except (Unavailable, StorageFull) as error:
             # The row still says queued, or its lease runs out: the reaper comes back to it.
             log.warning("training.not_begun", job_id=job_id, error=error.message)
+
+    def _taken(self) -> tuple[Lease, Plan] | None:
+        resident = {id: memory_of(pid) for id, pid in list(self.children.items())}
+        with self._lock:
+            self.taking += 1
+        try:
+            taken = self.portal.call(self.runs.take, self.owner, resident)
+            if taken is not None:
+                self.starting.add(taken[0].job_id)
+            return taken
+        finally:
+            with self._lock:
+                self.taking -= 1
 
     def _pass_on(self, job_id: str) -> None:
         """
@@ -150,7 +164,6 @@ class _Run:
         kills = out_of_memory_kills()
         started = time.monotonic()
         child: children.Child | None = None
-        self._trainer.starting.add(self._lease.job_id)
         try:
             child = children.start("train", nice=5, memory_bytes=memory_available())
             self._trainer.children[self._lease.job_id] = child.pid
