@@ -164,6 +164,8 @@ async def _open(app: Sanic[Any, Any]) -> None:
     #: Who is connected, through whichever door.
     app.ctx.connections = Connections()
     app.ctx.graphql = Engine()
+    #: None until the appliance is open, which may fail.
+    app.ctx.socketio = None
     #: Large bodies are judged one at a time.
     app.ctx.judging = asyncio.Semaphore(1)
     app.ctx.stack = AsyncExitStack()
@@ -177,7 +179,8 @@ async def _open(app: Sanic[Any, Any]) -> None:
 async def _announce_stop(app: Sanic[Any, Any]) -> None:
     app.ctx.stopping.set()
     app.ctx.connections.stop()
-    await app.ctx.socketio.stop()
+    if app.ctx.socketio is not None:
+        await app.ctx.socketio.stop()
 
 
 async def _close(app: Sanic[Any, Any]) -> None:

@@ -204,7 +204,7 @@ async def test_ten_thousand_subscriptions_are_refused(served: Served, monkeypatc
     assert await closed(connection) == 1008
     await flooding
 
-    monkeypatch.setattr("qstore_appliance.api.live.socket.MESSAGES_PER_SECOND", 100_000)
+    monkeypatch.setattr("qstore_appliance.api.assembler.MESSAGES_PER_SECOND", 100_000)
     monkeypatch.setattr("qstore_appliance.api.live.socket.FRAMES_PER_SECOND", 100_000)
     patient = await open_socket(served)
     answers = {"subscribed": 0, "error": 0}
@@ -220,7 +220,7 @@ async def test_subscriptions_to_what_is_not_there_leave_nothing_behind(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guessed and foreign ids are answered alike, and cost the server no feed."""
-    monkeypatch.setattr("qstore_appliance.api.live.socket.MESSAGES_PER_SECOND", 100_000)
+    monkeypatch.setattr("qstore_appliance.api.assembler.MESSAGES_PER_SECOND", 100_000)
     connection = await open_socket(served)
     foreign = str((await make_job_row(await served.caller("stranger"))).id)
     for id in [foreign, *(ids.new("job") for _ in range(200))]:

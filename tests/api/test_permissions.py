@@ -67,7 +67,7 @@ def test_no_route_is_undeclared(settings: Settings) -> None:
     undeclared = {route.path for route in app.router.routes if not hasattr(route.ctx, "endpoint")}
 
     assert {path for path in undeclared if not path.startswith("app")} == {
-        "", "favicon.ico", "v1/ws", "graphql", "docs", "redoc"
+        "", "favicon.ico", "v1/ws", "socket.io", "graphql", "docs", "redoc"
     }  # fmt: skip
     assert {endpoint.path for endpoint in endpoints()} == {
         route.ctx.endpoint.path for route in app.router.routes if hasattr(route.ctx, "endpoint")

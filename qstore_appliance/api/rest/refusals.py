@@ -19,6 +19,8 @@ _TRAINING = (
     "ARTIFACT_CORRUPT", "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "BUDGET_EXCEEDED", "DATASET_MISSING", "DEADLINE",
     "INSUFFICIENT_MEMORY", "INVALID_CIRCUIT", "NOT_FOUND", "WORKER_CRASH", "WORKER_OOM",
 )  # fmt: skip
+#: What runs in a process of the engine.
+_ENGINE = ("DEADLINE", "WORKER_CRASH", "WORKER_OOM")
 _DATA = ("ARTIFACT_CORRUPT", "DATASET_MISSING", "DEADLINE", "WORKER_CRASH", "WORKER_OOM")
 _IONQ_JOB = (
     "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "BUDGET_EXCEEDED", "INSUFFICIENT_MEMORY", "INVALID_CIRCUIT", "NOT_FOUND",
@@ -28,6 +30,14 @@ _IONQ_JOB = (
 PARTICULAR: dict[str, tuple[str, ...]] = {
     "POST /v1/auth/token": ("STORAGE_FULL", "UNAUTHENTICATED"),
     "POST /v1/circuits": ("INVALID_CIRCUIT",),
+    "POST /v1/circuits/import": ("INVALID_CIRCUIT", *_ENGINE),
+    "POST /v1/circuits/{id}/run": (
+        "BACKEND_BAD_RESPONSE", "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "BUDGET_EXCEEDED", "INSUFFICIENT_MEMORY",
+        "INVALID_CIRCUIT", *_ENGINE,
+    ),
+    "GET /v1/circuits/{id}": ("INVALID_CIRCUIT", *_ENGINE),
+    "GET /v1/circuits/{id}/drawing": _ENGINE,
+    "GET /v1/events": ("NOT_FOUND",),
     "PATCH /v1/circuits/{id}": ("INVALID_CIRCUIT",),
     "DELETE /v1/circuits/{id}": ("CONFLICT",),
     "POST /v1/datasets": _DATA,
