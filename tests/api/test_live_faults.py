@@ -205,7 +205,7 @@ async def test_ten_thousand_subscriptions_are_refused(served: Served, monkeypatc
     await flooding
 
     monkeypatch.setattr("qstore_appliance.api.assembler.MESSAGES_PER_SECOND", 100_000)
-    monkeypatch.setattr("qstore_appliance.api.live.socket.FRAMES_PER_SECOND", 100_000)
+    monkeypatch.setattr("qstore_appliance.api.assembler.FRAMES_PER_SECOND", 100_000)
     patient = await open_socket(served)
     answers = {"subscribed": 0, "error": 0}
     for job in jobs:
