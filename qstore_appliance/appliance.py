@@ -40,6 +40,7 @@ from qstore_appliance.limits.redis import RedisBucket
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.alerts import Alerts
 from qstore_appliance.services.announcements import Announcements
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.budgets import Budgets
 from qstore_appliance.services.channels import Channels
@@ -120,6 +121,7 @@ class Appliance:
         self.errands = Calculator(1, keep=False, nice=10)
         self.replicas = PredictorReplicas(settings.predictions.replicas, settings.predictions.deadline_seconds)
 
+        self.audit = Audit(database, clock)
         self.passwords = Passwords()
         self.accounts = Accounts(database, clock, self.passwords, settings)
         self.sessions = Sessions(database, clock, self.accounts, settings, secret)

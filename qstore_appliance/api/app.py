@@ -31,6 +31,7 @@ from qstore_appliance.api.registry import Endpoint, Routes
 from qstore_appliance.api.rest import (
     alerts,
     api_keys,
+    audit,
     auth,
     backends,
     budgets,
@@ -73,6 +74,7 @@ NOUNS: tuple[Routes, ...] = (
     alerts.routes,
     outbox.routes,
     webhooks.routes,
+    audit.routes,
     workers.routes,
     ionq_jobs.routes,
     graphql.routes,

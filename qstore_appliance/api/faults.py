@@ -112,5 +112,13 @@ def answer(request: Request, exception: BaseException) -> HTTPResponse:
     if response.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="qstore"'
     if isinstance(exception, MethodNotAllowed):
-        response.headers["Allow"] = ", ".join(sorted(exception.headers.get("Allow", "").split(", ")))
+        response.headers["Allow"] = ", ".join(sorted(_allowed(request, exception)))
     return response
+
+
+def _allowed(request: Request, exception: MethodNotAllowed) -> set[str]:
+    """Sanic knows the methods of a page; of addresses with an id in them it forgets all but one, or all."""
+    declared = {endpoint.method for endpoint in request.app.ctx.endpoints if endpoint.is_at(request.path)}
+    if "GET" in declared:
+        declared.add("HEAD")
+    return declared or set(exception.headers.get("Allow", "").split(", "))

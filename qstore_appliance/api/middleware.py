@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import math
+import re
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,7 @@ from qstore_appliance.api import envelope, identity
 from qstore_appliance.api.registry import PUBLIC, endpoint_of
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.errors import Forbidden, Malformed, RateLimited, Unauthenticated, WrongHost
+from qstore_appliance.services import audit
 from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -45,6 +47,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 TRANSPORT_SECURITY = "max-age=31536000"
+_HOST = re.compile(r"(\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[^\[\]:/@\\]*))(:[0-9]{1,5})?")
 
 
 def install(app: Sanic[Any, Any]) -> None:
@@ -67,6 +70,7 @@ async def admit(request: Request) -> None:
     if request.method == "NONE":
         return
     await check_host(request)
+    audit.come_from(request.ip)
     if request.path in PROBES or request.path.startswith(ASSETS):
         return
     endpoint = endpoint_of(request)
@@ -196,11 +200,9 @@ async def check_host(request: Request) -> None:
 
 
 def host_name(host: str) -> str:
-    """`Host` without its port, in small letters; `[::1]:8000` → `::1`."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    """`Host` without its port, in small letters; `[::1]:8000` → `::1`. Empty where it is none at all."""
+    found = _HOST.fullmatch(host.strip().lower())
+    return (found["six"] or found["name"]) if found else ""
 
 
 def is_loopback(name: str) -> bool:
@@ -233,9 +235,14 @@ async def finish(request: Request, response: BaseHTTPResponse) -> None:
         if name not in headers:
             headers[name] = value
     headers["X-Request-ID"] = envelope.request_id(request)
-    if request.app.ctx.stopping.is_set() and request.stream is not None:
+    stream = cast(Http | None, request.stream)
+    if stream is not None and stream.expecting_continue:
+        # Its client waits to be told to send the body that nobody wants: Sanic would tell it, and then refuse.
+        stream.expecting_continue = False
+        stream.keep_alive = False
+    if request.app.ctx.stopping.is_set() and stream is not None:
         # A kept-alive connection would hold up the stop.
-        cast(Http, request.stream).keep_alive = False
+        stream.keep_alive = False
     if identity.is_tls(request.app.ctx.settings):
         headers["Strict-Transport-Security"] = TRANSPORT_SECURITY
     taken = getattr(request.ctx, "taken", None)

@@ -74,6 +74,10 @@ class Endpoint:
     def name(self) -> str:
         return f"{self.tag}_{getattr(self.handler, '__name__', 'handler')}"
 
+    def is_at(self, path: str) -> bool:
+        """Whether its addresses look like this one."""
+        return re.fullmatch(re.sub(r"{\w+}", "[^/]+", self.path), path) is not None
+
     @property
     def summary(self) -> str:
         return (self.handler.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")

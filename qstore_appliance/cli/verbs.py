@@ -201,6 +201,24 @@ def _prices(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="the backend; left out, all")
 
 
+def _audit_list(parser: Parser) -> None:
+    _page(parser)
+    _audited(parser)
+
+
+def _audit_export(parser: Parser) -> None:
+    _acting(parser)
+    _audited(parser)
+    parser.add_argument("--format", default="jsonl", choices=["jsonl", "csv"])
+
+
+def _audited(parser: Parser) -> None:
+    parser.add_argument("--action", metavar="ACT", help="only this act, such as api_key.created, or family, as api_key")
+    parser.add_argument(
+        "--installation", action="store_true", help="what belongs to no organization, such as sign-ins of nobody"
+    )
+
+
 _ALL = (
     Verb(("serve",), "serve REST, WebSocket and dashboard until stopped", _serve, creates=True, alone=True),
     Verb(
@@ -234,6 +252,9 @@ _ALL = (
     Verb(("backend", "list"), "list the backends, what they can do and how they do", _acting),
     Verb(("backend", "maintenance"), "set, clear or show a backend's maintenance windows", _maintenance),
     Verb(("backend", "price"), "show what backends cost, in US dollars", _prices),
+    Verb(("audit", "verify"), "check that no entry of the audit log was changed, moved or taken out", _nothing),
+    Verb(("audit", "list"), "list who did what", _audit_list),
+    Verb(("audit", "export"), "print the audit log, oldest entry first", _audit_export),
 )
 VERBS: dict[tuple[str, ...], Verb] = {verb.words: verb for verb in _ALL}
 FAMILIES = {
@@ -244,4 +265,5 @@ FAMILIES = {
     "dataset": "data sets",
     "job": "training jobs",
     "backend": "quantum backends",
+    "audit": "who did what",
 }

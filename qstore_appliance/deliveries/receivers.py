@@ -145,9 +145,10 @@ class Receivers:
     def _read(self, url: str) -> Target:
         """An address as it is written; `addresses` only where it is one itself."""
         # Before anything is parsed: urlsplit drops tabs and line breaks, and others read a backslash as a slash.
-        if len(url) > LONGEST_URL or not re.fullmatch(r"[\x21-\x7e]+", url) or "\\" in url:
+        # A fragment goes to no receiver, and some read what stands before it as a user.
+        if len(url) > LONGEST_URL or not re.fullmatch(r"[\x21-\x7e]+", url) or "\\" in url or "#" in url:
             raise WebhookForbidden(
-                "Write the address in ASCII, without blanks or backslashes, international names as xn--…."
+                "Write the address in ASCII, without blanks, backslashes or a fragment, international names as xn--…."
             )
         try:
             parts = urlsplit(url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -47,6 +48,9 @@ for _role in Role:
     SCOPES[_role] = _so_far
 
 
+_ACTION = re.compile(r"[a-z][a-z-]{0,30}|\*")
+
+
 def allows(granted: frozenset[str] | tuple[str, ...], wanted: str) -> bool:
     """Whether `resource:action` is among the granted scopes, wildcards included."""
     resource = wanted.split(":", 1)[0]
@@ -57,7 +61,9 @@ def is_scope(text: str) -> bool:
     """Whether some role has this scope, or it is the wildcard of a resource that some role has."""
     resources = {scope.split(":", 1)[0] for scope in SCOPES[Role.OWNER]}
     resource, _, action = text.partition(":")
-    return resource in resources and action != "" and (action == "*" or allows(SCOPES[Role.OWNER], text))
+    if resource not in resources or not _ACTION.fullmatch(action):
+        return False
+    return action == "*" or allows(SCOPES[Role.OWNER], text)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from qstore_appliance.domain.accounts import (
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Conflict, Forbidden, Gone, NotFound, Refused, Unauthenticated, ValidationFailed
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.callers import Callers, of_user
 from qstore_appliance.services.keys import Keys
 from qstore_appliance.services.passwords import Passwords, check_password
@@ -46,6 +47,7 @@ class Accounts:
         self._clock = clock
         self._settings = settings
         self._has_users = False
+        self._audit = Audit(database, clock)
         self.passwords = passwords
         #: Shared with `Sessions`, which asks it; whoever changes a user or a key tells it.
         self.callers = Callers()
@@ -130,6 +132,14 @@ class Accounts:
             role=Role.OWNER.value,
             operator=True,
         )
+        await self._audit.record(
+            "installation.set_up",
+            organization_id=home.id,
+            actor=email,
+            user_id=user.id,
+            subject=user.id,
+            organization=organization,
+        )
         return user.to_domain()
 
     async def _one_at_a_time(self) -> None:
@@ -159,6 +169,9 @@ class Accounts:
                 home = await OrganizationRow.filter(name=organization).order_by("created_at").first()
                 if home is None:
                     home = await OrganizationRow.create(id=ids.new("org"), name=organization)
+                    await self._audit.record(
+                        "organization.created", organization_id=home.id, subject=home.id, name=organization
+                    )
                 user = await UserRow.create(
                     id=ids.new("user"),
                     email=email,
@@ -168,6 +181,9 @@ class Accounts:
                     role=role.value,
                     # Whoever comes first has the rights of an operator: somebody must.
                     operator=role is Role.OWNER and not await UserRow.exists(),
+                )
+                await self._audit.record(
+                    "user.created", organization_id=home.id, subject=user.id, email=email, role=role.value
                 )
         except IntegrityError as error:
             raise Conflict("There is a user with this e-mail address.", details={"email": email}) from error
@@ -190,6 +206,9 @@ class Accounts:
         async with self._database.transaction():
             await user.save(update_fields=["password_hash", "updated_at"])
             await self._end_sessions(user.id)
+            await self._audit.record(
+                "user.password_reset", organization_id=user.organization_id, subject=user.id, email=user.email
+            )
         self.callers.changed(user.id)
         return user.to_domain()
 
@@ -205,6 +224,9 @@ class Accounts:
         async with self._database.transaction():
             await user.save(update_fields=["disabled", "updated_at"])
             await self._end_sessions(user.id)
+            await self._audit.record(
+                "user.disabled", organization_id=user.organization_id, subject=user.id, email=user.email
+            )
         self.callers.changed(user.id)
         return user.to_domain()
 

@@ -8,6 +8,7 @@ from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.budgets import Alert, Budget, BudgetDraft, projected
 from qstore_appliance.domain.costs import micros
 from qstore_appliance.domain.ports import Clock
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.costs import Costs
 
 
@@ -16,6 +17,7 @@ class Budgets:
         self._database = database
         self._costs = costs
         self._clock = clock
+        self._audit = Audit(database, clock)
 
     async def get(self, caller: Caller) -> Budget:
         """The budget of the caller's organization, with the calendar month so far in UTC."""
@@ -61,7 +63,16 @@ class Budgets:
             changes["alerts"] = await self._costs.alerts.checked(alerts)
         async with self._database.transaction():
             mine = await self._costs.budget_of(caller.organization_id)
+            before = await mine.first()
             await mine.update(**changes)
             await self._costs.alerts.changed(caller.organization_id)
             self._costs.tell(caller.organization_id)
+            await self._audit.record(
+                "budget.updated",
+                organization_id=caller.organization_id,
+                caller=caller,
+                limit_before=before.monthly_limit if before else None,
+                limit=changes["monthly_limit"],
+                alerts=None if draft.alerts is None else [[one.threshold, one.action] for one in draft.alerts],
+            )
         return await self.get(caller)

@@ -37,7 +37,7 @@ class Failures:
         now = time.monotonic()
         if len(self._times) >= MAX_ENTRIES:
             self._forget(now)
-        times = self._times.setdefault((account, _network(address)), deque())
+        times = self._times.setdefault((account, network(address)), deque())
         while times and times[0] <= now - WINDOW_SECONDS:
             times.popleft()
         if len(times) >= self._allowed:
@@ -56,7 +56,7 @@ class Failures:
         self._times = kept
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """An IPv6 client owns a /64, and hops about in it."""
     try:
         parsed = ipaddress.ip_address(address)

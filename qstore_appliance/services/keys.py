@@ -16,6 +16,7 @@ from qstore_appliance.domain.accounts import ApiKey, ApiKeyDraft, Caller, allows
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.callers import Callers
 from qstore_appliance.services.sorting import order_of
 from qstore_appliance.services.texts import refuse_unstorable
@@ -39,6 +40,7 @@ class Keys:
         self._clock = clock
         self._settings = settings
         self._callers = callers
+        self._audit = Audit(database, clock)
 
     async def create(self, caller: Caller, draft: ApiKeyDraft) -> ApiKey:
         """
@@ -79,6 +81,16 @@ class Keys:
                 rate_limit=min(draft.rate_limit or ceiling, ceiling),
                 expires_at=draft.expires_at,
             )
+            await self._audit.record(
+                "api_key.created",
+                organization_id=caller.organization_id,
+                caller=caller,
+                subject=row.id,
+                name=draft.name,
+                prefix=row.key_prefix,
+                scopes=row.scopes,
+                rate_limit=row.rate_limit,
+            )
         made = row.to_domain()
         return ApiKey(**{name: getattr(made, name) for name in made.__struct_fields__ if name != "key"}, key=key)
 
@@ -109,4 +121,12 @@ class Keys:
                 raise NotFound.of("API key", id)
             row.revoked_at = self._clock.now()
             await row.save(update_fields=["revoked_at"])
+            await self._audit.record(
+                "api_key.revoked",
+                organization_id=caller.organization_id,
+                caller=caller,
+                subject=row.id,
+                name=row.name,
+                owner=row.user_id,
+            )
         self._callers.changed(row.user_id)

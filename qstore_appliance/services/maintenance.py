@@ -11,6 +11,7 @@ from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.backends import Window, spoken
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Conflict, Forbidden, ValidationFailed
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.texts import refuse_unstorable
 
 #: Nobody works on a backend for longer; a mistyped year is found out.
@@ -22,6 +23,7 @@ class Maintenance:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._audit = Audit(database, clock)
 
     async def windows(self, backend: str | None = None) -> list[Window]:
         """Present and future windows, of one backend or of all, in the order of time."""
@@ -85,6 +87,14 @@ class Maintenance:
                     "already; clear it first, or choose another time."
                 )
             await row.save(force_create=True)
+            await self._audit.record(
+                "maintenance.planned",
+                organization_id=None,
+                caller=caller,
+                subject=backend,
+                start=spoken(start),
+                end=spoken(end),
+            )
         return row.to_domain()
 
     async def clear(self, caller: Caller, backend: str) -> int:
@@ -98,7 +108,11 @@ class Maintenance:
         now = self._clock.now()
         async with self._database.transaction():
             await MaintenanceRow.filter(ends_at__lte=now).delete()
-            return await MaintenanceRow.filter(backend=backend).delete()
+            cleared = await MaintenanceRow.filter(backend=backend).delete()
+            await self._audit.record(
+                "maintenance.cleared", organization_id=None, caller=caller, subject=backend, windows=cleared
+            )
+            return cleared
 
 
 def _only_operators(caller: Caller) -> None:

@@ -27,6 +27,7 @@ from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.outbox import Channel, Letter, LetterStatus
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Conflict, NotFound, QStoreError
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.sorting import order_of
 from qstore_appliance.settings import Settings
 
@@ -136,10 +137,13 @@ class Outbox:
             await mine.filter(status=LetterStatus.DEAD).update(status=LetterStatus.PENDING, attempts=0)
             await mine.filter(status=LetterStatus.PENDING).update(next_attempt_at=now)
             row = await mine.first()
-        if row is None:
-            raise NotFound.of("letter", id)
-        if row.status == LetterStatus.DELIVERED:
-            raise Conflict("This letter was delivered already.")
+            if row is None:
+                raise NotFound.of("letter", id)
+            if row.status == LetterStatus.DELIVERED:
+                raise Conflict("This letter was delivered already.")
+            await Audit(self._database, self._clock).record(
+                "outbox.retried", organization_id=caller.organization_id, caller=caller, subject=id
+            )
         self.wake()
         return row.to_domain()
 

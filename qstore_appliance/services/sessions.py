@@ -21,10 +21,11 @@ from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller, Role, Tokens
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Forbidden, QStoreError, Unauthenticated
-from qstore_appliance.services import keys
+from qstore_appliance.services import audit, keys
 from qstore_appliance.services.accounts import Accounts
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.callers import of_key, of_user
-from qstore_appliance.services.failures import Failures
+from qstore_appliance.services.failures import Failures, network
 from qstore_appliance.services.passwords import MAX_LENGTH
 from qstore_appliance.services.texts import storable
 from qstore_appliance.services.tokens import TokenSigner
@@ -51,6 +52,7 @@ class Sessions:
         self._settings = settings
         self._signer = TokenSigner(secret, clock)
         self._failures = Failures(settings.limits.sign_in_failures)
+        self._audit = Audit(database, clock)
 
     # Signing in and out ------------------------------------------------------------------------------------------
 
@@ -103,7 +105,7 @@ class Sessions:
         parallel = session.previous_hash == used and session.rotated_at and now - session.rotated_at <= REFRESH_GRACE
         if not parallel:
             log.warning("refresh_token_reused", session_id=session_id, user_id=user.id, address=address)
-            await self._revoke(session_id, user.id)
+            await self._revoke(session_id, user, "session.reused", address=address)
         raise Unauthenticated("This refresh token was used before.")
 
     async def sign_out(self, caller: Caller) -> None:
@@ -115,7 +117,7 @@ class Sessions:
         """
         if caller.session_id is None:
             raise Forbidden("An API key cannot sign out; revoke it instead.")
-        await self._revoke(caller.session_id, caller.user_id)
+        await self._revoke(caller.session_id, caller, "session.ended")
 
     # Credentials -------------------------------------------------------------------------------------------------
 
@@ -146,12 +148,14 @@ class Sessions:
 
     async def by_api_key(self, key: str) -> Caller:
         """
+        The audit log notes the first use from each address.
+
         Raises:
             Unauthenticated: Unknown, expired or revoked, or its owner is disabled.
         """
         if keys.SHAPE.fullmatch(key) is None:
             raise Unauthenticated
-        hashed = keys.digest(key)
+        hashed, address = keys.digest(key), audit.origin()
 
         async def read() -> Caller:
             now = self._clock.now()
@@ -163,9 +167,12 @@ class Sessions:
                 raise Unauthenticated
             if row.last_used is None or now - row.last_used >= LAST_USED_EVERY:
                 await self._note_use(lambda: ApiKeyRow.filter(id=row.id).update(last_used=now))
-            return of_key(row, user)
+            caller = of_key(row, user)
+            if address:
+                await self._note_address(row, caller, network(address))
+            return caller
 
-        return await self._accounts.callers.get(f"key:{hashed}", read)
+        return await self._accounts.callers.get(f"key:{hashed}:{address}", read)
 
     async def _of_session(self, session: SessionRow | None) -> Caller:
         now = self._clock.now()
@@ -177,6 +184,12 @@ class Sessions:
         if now - session.last_used >= LAST_USED_EVERY:
             await self._note_use(lambda: SessionRow.filter(id=session.id).update(last_used=now))
         return of_user(user, rate_limit=self._settings.limits.user, session_id=session.id)
+
+    async def _note_address(self, key: ApiKeyRow, caller: Caller, place: str) -> None:
+        try:
+            await self._audit.note_address(key.id, key.organization_id, caller, place)
+        except QStoreError as error:
+            log.warning("audit_not_written", action="api_key.new_address", error=error.message)
 
     async def _note_use(self, write: Callable[[], Awaitable[int]]) -> None:
         try:
@@ -201,6 +214,7 @@ class Sessions:
             raise
         if user is None or not right:
             log.info("sign_in_failed", address=address)
+            await self._note_refusal(email, user)
             raise Unauthenticated(_WRONG)
         attempt.forgive()
         renewed = await passwords.hash(password) if passwords.is_outdated(user.password_hash) else None
@@ -210,6 +224,20 @@ class Sessions:
                 # Only over the hash that was verified: a password changed meanwhile stays changed.
                 await UserRow.filter(id=user.id, password_hash=user.password_hash).update(password_hash=renewed)
         return user
+
+    async def _note_refusal(self, email: str, user: UserRow | None) -> None:
+        """In the chain of whose account it was; an address that nobody has belongs to the installation."""
+        try:
+            await self._audit.record(
+                "session.refused",
+                organization_id=user.organization_id if user else None,
+                actor=email,
+                user_id=user.id if user else "",
+                disabled=bool(user and user.disabled),
+            )
+        except QStoreError as error:
+            # A full disk must not tell more of a wrong password than that it is wrong.
+            log.warning("audit_not_written", action="session.refused", error=error.message)
 
     async def _start(
         self,
@@ -236,10 +264,28 @@ class Sessions:
                 last_used=now,
                 expires_at=now + timedelta(seconds=self._settings.auth.refresh_seconds),
             )
+            await self._audit.record(
+                "session.started",
+                organization_id=user.organization_id,
+                actor=user.email,
+                user_id=user.id,
+                subject=session_id,
+                kind=kind,
+                agent=storable(agent, 200),
+            )
 
-    async def _revoke(self, session_id: str, user_id: str) -> None:
+    async def _revoke(self, session_id: str, who: UserRow | Caller, action: str, **details: str) -> None:
+        user_id = who.id if isinstance(who, UserRow) else who.user_id
         async with self._database.transaction():
             await SessionRow.filter(id=session_id, revoked_at=None).update(revoked_at=self._clock.now())
+            await self._audit.record(
+                action,
+                organization_id=who.organization_id,
+                actor=who.email,
+                user_id=user_id,
+                subject=session_id,
+                **details,
+            )
         self._accounts.callers.changed(user_id)
 
     def _refresh_token(self, user_id: str, session_id: str) -> str:

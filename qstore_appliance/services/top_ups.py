@@ -11,6 +11,7 @@ from qstore_appliance.domain.events import Event
 from qstore_appliance.domain.jobs import TERMINAL, Job, Priority, Status
 from qstore_appliance.domain.ports import Clock, EventBus, Queue
 from qstore_appliance.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.journal import Entry, Journal, Line
 from qstore_appliance.services.reservations import Reservations
 
@@ -23,6 +24,7 @@ class TopUps:
         self._queue = queue
         self._reservations = reservations
         self._clock = clock
+        self._audit = Audit(database, clock)
         self._journal = Journal(events, clock)
 
     async def top_up(self, caller: Caller, id: str, draft: TopUpDraft) -> Job:
@@ -71,6 +73,14 @@ class TopUps:
             if woken:
                 entries.append(self._journal.progress(written))
             events: list[Event] = await self._journal.record(row.organization_id, id, entries)
+            await self._audit.record(
+                "job.topped_up",
+                organization_id=row.organization_id,
+                caller=caller,
+                subject=id,
+                limit_before=row.budget_limit,
+                limit=limit,
+            )
         if woken:
             await self._queue.wake(id, Priority(row.priority).rank)
         await self._journal.publish(events)

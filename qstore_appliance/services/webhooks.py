@@ -18,6 +18,7 @@ from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.alerts import worded
 from qstore_appliance.domain.outbox import Letter
 from qstore_appliance.domain.ports import Clock
+from qstore_appliance.services.audit import Audit
 
 #: Says what it is where it turns up in a place where it should not be.
 PREFIX = "whsec_"
@@ -43,6 +44,9 @@ class Webhooks:
             fresh = _fresh()
             await WebhookSecretRow.filter(organization_id=caller.organization_id).update(
                 secret=fresh, created_at=self._clock.now()
+            )
+            await Audit(self._database, self._clock).record(
+                "webhook_secret.renewed", organization_id=caller.organization_id, caller=caller
             )
         return fresh
 
