@@ -7,6 +7,8 @@ our own pages, by exact origin.
 
 from __future__ import annotations
 
+import ipaddress
+
 from sanic import Request
 from sanic.response import BaseHTTPResponse
 
@@ -20,6 +22,33 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST = 4_096
 #: IonQ's clients send their key as `Authorization: apiKey …`; it counts on these addresses only.
 IONQ = "/v0.4/"
+
+
+def address(request: Request) -> str:
+    """
+    Where a request comes from: who is connected, unless that is a proxy that the operator trusts. Then it is the last
+    address in `X-Forwarded-For` that is no trusted proxy; what stands before that anybody may have written.
+    """
+    known: str | None = getattr(request.ctx, "address", None)
+    if known is None:
+        known = request.ctx.address = _address(request)
+    return known
+
+
+def _address(request: Request) -> str:
+    trusted = [ipaddress.ip_network(text) for text in request.app.ctx.settings.server.trusted_proxies]
+    found = request.ip
+    if not trusted:
+        return found
+    hops = [hop.strip() for line in request.headers.getall("x-forwarded-for", []) for hop in line.split(",")]
+    for hop in reversed(hops):
+        try:
+            if not any(ipaddress.ip_address(found) in network for network in trusted):
+                break
+            found = str(ipaddress.ip_address(hop))
+        except ValueError:
+            break
+    return found
 
 
 async def identify(request: Request) -> Caller | None:

@@ -22,10 +22,10 @@ from sanic import Request, Sanic
 from sanic.http import Http
 from sanic.response import BaseHTTPResponse, HTTPResponse
 
-from qstore_appliance.api import envelope, identity
+from qstore_appliance.api import envelope, identity, origins
 from qstore_appliance.api.registry import PUBLIC, endpoint_of
 from qstore_appliance.domain.accounts import Caller
-from qstore_appliance.errors import Forbidden, Malformed, RateLimited, Unauthenticated, WrongHost
+from qstore_appliance.errors import Forbidden, Malformed, RateLimited, Unauthenticated, Unavailable, WrongHost
 from qstore_appliance.services import audit
 from qstore_appliance.settings import Settings
 
@@ -36,6 +36,9 @@ Page = Callable[[Request], Awaitable[HTTPResponse]]
 ASSETS = "/app/static/"
 PAGES = "/app"
 SOCKETIO = "/socket.io/"
+SIGN_OUT = "/app/sign-out"
+#: When to try again to sign in, where Redis is away.
+AWAY_SECONDS = 5.0
 PROBES = frozenset({"/health", "/ready", "/favicon.ico"})
 
 HEADERS = {
@@ -56,8 +59,10 @@ def install(app: Sanic[Any, Any]) -> None:
     app.register_middleware(finish, "response")
 
 
-async def admit(request: Request) -> None:
+async def admit(request: Request) -> HTTPResponse | None:
     """
+    Returns: An answer to a browser that asks whether a page elsewhere may ask; None for everything else.
+
     Raises:
         Malformed, WrongHost: Not addressed to us.
         Unauthenticated, Forbidden: Wrong credentials, or a cookie used from elsewhere.
@@ -68,18 +73,23 @@ async def admit(request: Request) -> None:
     request.ctx.taken = None
     # A request whose head could not be read has an answer already.
     if request.method == "NONE":
-        return
+        return None
     await check_host(request)
-    audit.come_from(request.ip)
+    audit.come_from(identity.address(request))
     if request.path in PROBES or request.path.startswith(ASSETS):
-        return
+        return None
+    if request.method == "OPTIONS" and origins.is_preflight(request):
+        await limit_address(request)
+        return origins.preflight()
     endpoint = endpoint_of(request)
     if endpoint is not None and endpoint.permission == PUBLIC:
         await limit_address(request)
-        return
+        if request.method not in identity.SAFE_METHODS:
+            require_shared_limits(request)
+        return None
     if endpoint is None:
         await _admit_visitor(request)
-        return
+        return None
     try:
         request.ctx.caller = await identity.identify(request)
     except (Unauthenticated, Forbidden):
@@ -89,6 +99,7 @@ async def admit(request: Request) -> None:
         await limit_address(request)
         raise Unauthenticated()
     await limit_caller(request, request.ctx.caller)
+    return None
 
 
 async def _admit_visitor(request: Request) -> None:
@@ -97,6 +108,8 @@ async def _admit_visitor(request: Request) -> None:
     if is_page and request.method not in identity.SAFE_METHODS:
         # Signing in and setting up carry no cookie yet; a foreign page must not do them either.
         identity.require_same_origin(request)
+        if request.path != SIGN_OUT:
+            require_shared_limits(request)
     if request.route is not None:
         if request.route.extra.websocket and page_instead(request) is None:
             check_handshake(request)
@@ -122,6 +135,15 @@ def page_instead(request: Request) -> Page | None:
 async def show_page(request: Request) -> HTTPResponse | None:
     page = page_instead(request)
     return None if page is None else await page(request)
+def require_shared_limits(request: Request) -> None:
+    """
+    Whoever guesses passwords must not gain by taking Redis away: nobody signs in until it is back.
+
+    Raises:
+        Unavailable: Each process counts for itself at the moment.
+    """
+    if request.app.ctx.appliance.bucket.away:
+        raise Unavailable("Nobody can sign in while Redis does not answer.", retry_after=AWAY_SECONDS)
 
 
 def check_handshake(request: Request) -> None:
@@ -145,7 +167,7 @@ async def limit_caller(request: Request, caller: Caller) -> None:
 
 
 async def limit_address(request: Request) -> None:
-    await _limit(request, f"address:{network(request.ip)}", request.app.ctx.settings.limits.address)
+    await _limit(request, f"address:{network(identity.address(request))}", request.app.ctx.settings.limits.address)
 
 
 async def _limit(request: Request, key: str, size: int) -> None:
@@ -235,6 +257,7 @@ async def finish(request: Request, response: BaseHTTPResponse) -> None:
         if name not in headers:
             headers[name] = value
     headers["X-Request-ID"] = envelope.request_id(request)
+    origins.admit(request, response)
     stream = cast(Http | None, request.stream)
     if stream is not None and stream.expecting_continue:
         # Its client waits to be told to send the body that nobody wants: Sanic would tell it, and then refuse.

@@ -82,7 +82,10 @@ def _settings(verb: Verb, parsed: Any, own: dict[str, Any]) -> Settings:
     data_dir = parsed.data_dir
     if data_dir is None:
         data_dir = Path("qstore-demo") if verb.words == ("demo",) else settings_module.default_data_dir()
-    flags = {f"server.{key}": own[key] for key in ("host", "port", "insecure_http") if own.get(key) is not None}
+    known = ("host", "port", "insecure_http", "tls_key", "tls_self_signed")
+    flags = {f"server.{key}": own[key] for key in known if own.get(key) is not None}
+    if own.get("tls_cert") is not None:
+        flags["server.tls_certificate"] = own["tls_cert"]
     if own.get("slots") is not None:
         flags["jobs.slots"] = own["slots"]
     return settings_module.load(data_dir, parsed.config, os.environ, flags)

@@ -41,13 +41,18 @@ def run(settings: Settings, arguments: dict[str, Any]) -> int:
     telemetry.configure(settings.telemetry.level, settings.telemetry.format)
     listener = server.listen(settings)
     make_data_dir(settings)
+    fingerprint = None
+    if settings.server.tls_self_signed:
+        from qstore_appliance.api import certificates
+
+        fingerprint = certificates.ensure(settings)
     if not settings.is_loopback and not settings.server.tls_certificate:
         complain(
             f"WARNING: plain HTTP on {settings.server.host}. Passwords and keys travel unprotected; "
             "give tls_certificate and tls_key, or put a proxy with TLS in front."
         )
     app = create_app(settings)
-    presence = Presence(settings, app)
+    presence = Presence(settings, app, fingerprint)
     app.register_listener(presence.vanish, "before_server_stop")
     server.run(app, settings, ready=presence.appear, listener=listener)
     return 0
@@ -107,8 +112,9 @@ def make_data_dir(settings: Settings) -> None:
 class Presence:
     """What a serving process shows of itself: the control socket, the ready line, how it takes a second signal."""
 
-    def __init__(self, settings: Settings, app: Any) -> None:
+    def __init__(self, settings: Settings, app: Any, fingerprint: str | None = None) -> None:
         self.settings = settings
+        self.fingerprint = fingerprint
         self.app = app
         self._control: ControlSocket | None = None
 
@@ -135,6 +141,8 @@ class Presence:
             await asyncio.sleep(0.05)
         address = self.settings.address
         lines = [f"Q-Store is ready at {address} (data directory {self.settings.data_dir})"]
+        if self.fingerprint is not None:
+            lines.append(f"Its certificate is its own; compare the fingerprint (SHA-256): {self.fingerprint}")
         token = await self.app.ctx.appliance.accounts.issue_setup_token()
         if token is not None:
             minutes = self.settings.auth.setup_seconds // 60

@@ -57,6 +57,14 @@ def _listening(parser: Parser) -> None:
 
 def _serve(parser: Parser) -> None:
     _listening(parser)
+    parser.add_argument("--tls-cert", metavar="FILE", help="PEM file of the certificate chain: serves HTTPS")
+    parser.add_argument("--tls-key", metavar="FILE", help="PEM file of its private key")
+    parser.add_argument(
+        "--tls-self-signed",
+        action="store_true",
+        default=None,
+        help="serve HTTPS with a certificate made in the data directory, and print its fingerprint",
+    )
     parser.add_argument(
         "--insecure-http", action="store_true", default=None, help="allow plain HTTP on an address that is not loopback"
     )

@@ -139,6 +139,10 @@ class Alerts(Protocol):
 
 
 class TokenBucket(Protocol):
+    @property
+    def away(self) -> bool:
+        """Whether a bucket of this process stands in for one that all share."""
+
     async def take(self, key: str, size: int, tokens: int = 1) -> Taken:
         """Take tokens from a bucket of this size that refills by a hundredth of it each second."""
 

@@ -33,6 +33,11 @@ class MemoryBucket:
             self._forget(now)
         return taken
 
+    @property
+    def away(self) -> bool:
+        """Whether this stands in for a store that everybody shares."""
+        return False
+
     async def ping(self) -> None:
         return None
 

@@ -42,6 +42,11 @@ class RedisBucket:
             log.info("limits.redis_back")
         return outcome(float(before), size, tokens)[1]
 
+    @property
+    def away(self) -> bool:
+        """Whether each process counts for itself at the moment."""
+        return self._away
+
     async def ping(self) -> None:
         """
         Raises:

@@ -105,7 +105,7 @@ class Sessions:
         parallel = session.previous_hash == used and session.rotated_at and now - session.rotated_at <= REFRESH_GRACE
         if not parallel:
             log.warning("refresh_token_reused", session_id=session_id, user_id=user.id, address=address)
-            await self._revoke(session_id, user, "session.reused", address=address)
+            await self._revoke(session_id, user, "session.reused")
         raise Unauthenticated("This refresh token was used before.")
 
     async def sign_out(self, caller: Caller) -> None:
@@ -274,7 +274,7 @@ class Sessions:
                 agent=storable(agent, 200),
             )
 
-    async def _revoke(self, session_id: str, who: UserRow | Caller, action: str, **details: str) -> None:
+    async def _revoke(self, session_id: str, who: UserRow | Caller, action: str) -> None:
         user_id = who.id if isinstance(who, UserRow) else who.user_id
         async with self._database.transaction():
             await SessionRow.filter(id=session_id, revoked_at=None).update(revoked_at=self._clock.now())
@@ -284,7 +284,6 @@ class Sessions:
                 actor=who.email,
                 user_id=user_id,
                 subject=session_id,
-                **details,
             )
         self._accounts.callers.changed(user_id)
 

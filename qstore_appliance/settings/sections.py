@@ -33,6 +33,13 @@ class Server:
     insecure_http: bool = option(False, "Allow plain HTTP on an address that is not loopback.")
     tls_certificate: str = option("", "PEM file of the certificate chain; with tls_key, serves HTTPS.")
     tls_key: str = option("", "PEM file of the private key.")
+    tls_self_signed: bool = option(False, "Serve HTTPS with a certificate of our own, made in the data directory.")
+    trusted_proxies: tuple[str, ...] = option(
+        (), "Addresses or networks of proxies whose X-Forwarded-For is believed; nobody's unless given."
+    )
+    cors_origins: tuple[str, ...] = option(
+        (), "Origins of pages elsewhere that may call the API with a token, such as https://lab.example.org."
+    )
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,10 @@ class Settings:
     @property
     def secret_file(self) -> Path:
         return self.data_dir / "secret.key"
+
+    @property
+    def tls_dir(self) -> Path:
+        return self.data_dir / "tls"
 
     @property
     def lock_file(self) -> Path:

@@ -8,6 +8,7 @@ a socket.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 import re
 import stat
@@ -59,6 +60,8 @@ def load(
                 raise _at(path, text, section, None, f"unknown section; there are {', '.join([*SECTIONS, 'backends'])}")
             for key, value in table.items():
                 name, resolved = _resolve(section, key, value, lambda m, s=section, k=key: _at(path, text, s, k, m))
+                if name == key and _is_secret(section, key, resolved):
+                    _refuse_open(path, lambda m, s=section, k=key: _at(path, text, s, k, m))
                 values.setdefault(section, {})[name] = resolved
     for variable, raw in sorted((environment or {}).items()):
         match = re.fullmatch(r"QSTORE_([A-Z]+)__([A-Z_]+)", variable)
@@ -81,9 +84,23 @@ def load(
         name, resolved = _resolve(section, key, value, lambda m, flag=flag: ConfigurationInvalid(f"{flag}: {m}"))
         values.setdefault(section, {})[name] = resolved
     sections = {name: kind(**values.get(name, {})) for name, kind in SECTIONS.items()}
-    settings = Settings(data_dir=data_dir, backends=backends, dataset_digests=digests, **sections)
+    settings = _with_certificate(Settings(data_dir=data_dir, backends=backends, dataset_digests=digests, **sections))
     _validate(settings)
     return settings
+
+
+def _with_certificate(settings: Settings) -> Settings:
+    """
+    Raises:
+        ConfigurationInvalid: Our own certificate, and another.
+    """
+    if not settings.server.tls_self_signed:
+        return settings
+    if settings.server.tls_certificate or settings.server.tls_key:
+        raise ConfigurationInvalid("server.tls_self_signed: there is a tls_certificate or tls_key already; choose one")
+    certificate, key = str(settings.tls_dir / "certificate.pem"), str(settings.tls_dir / "key.pem")
+    server = dataclasses.replace(settings.server, tls_certificate=certificate, tls_key=key)
+    return dataclasses.replace(settings, server=server)
 
 
 def _config_path(data_dir: Path, config_file: Path | None) -> Path | None:
@@ -191,8 +208,27 @@ def _secrets_of(path: Path, text: str, section: str, table: Mapping[str, Any]) -
                 except ConfigurationInvalid as error:
                     raise _at(path, text, f"{section}.{name}", key, error.message) from error
             else:
+                if section == "backends" and isinstance(value, str) and value and _SECRET.search(key):
+                    _refuse_open(path, lambda m, n=name, k=key: _at(path, text, f"{section}.{n}", k, m))
                 resolved[name][key] = value
     return resolved
+
+
+#: Keys of plugins that hold secrets, by their names.
+_SECRET = re.compile(r"(^|_)(key|token|password|secret)$")
+
+
+def _is_secret(section: str, key: str, value: Any) -> bool:
+    """Whether somebody could do something with it: an address of a database is one where it has a password."""
+    options = {f.name: f for f in dataclasses.fields(SECTIONS[section])}
+    if not options[key].metadata["secret"] or not value:
+        return False
+    return key != "url" or ("@" in str(value) and ":" in str(value).partition("://")[2].rpartition("@")[0])
+
+
+def _refuse_open(path: Path, wrong: Any) -> None:
+    if stat.S_IMODE(path.stat().st_mode) & 0o004:
+        raise wrong(f"is a secret in a file that everybody here can read; run: chmod 600 {path}")
 
 
 def read_secret(path: Path) -> str:
@@ -221,13 +257,26 @@ def _validate(settings: Settings) -> None:
         raise ConfigurationInvalid("server.tls_certificate and server.tls_key go together")
     if not settings.is_loopback and not settings.server.tls_certificate and not settings.server.insecure_http:
         raise ConfigurationInvalid(
-            f"server.host: {settings.server.host} is not loopback; give tls_certificate and tls_key, "
-            "or allow plain HTTP with server.insecure_http = true"
+            f"server.host: {settings.server.host} is not loopback; give --tls-cert and --tls-key, have --tls-self-signed "
+            "make a certificate, or allow plain HTTP with --insecure-http (server.insecure_http = true)"
         )
     if settings.telemetry.level not in {"debug", "info", "warning", "error"}:
         raise ConfigurationInvalid("telemetry.level: write debug, info, warning or error")
     if settings.telemetry.format not in {"auto", "json", "console"}:
         raise ConfigurationInvalid("telemetry.format: write json, console or auto")
+    for text in settings.server.trusted_proxies:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ConfigurationInvalid(
+                f"server.trusted_proxies: {text!r} is no address or network ({error})"
+            ) from error
+    for text in settings.server.cors_origins:
+        if not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", text):
+            raise ConfigurationInvalid(
+                f"server.cors_origins: {text!r} is no origin; write https://lab.example.org, in small letters and "
+                "without a path. There are no wildcards."
+            )
     for text in settings.webhooks.allow:
         allowance(text)
     for key, file in (("webhooks.authority", settings.webhooks.authority), ("smtp.authority", settings.smtp.authority)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -305,7 +306,9 @@ def test_logs_are_json_lines(served: Served) -> None:
 
 def test_tls(data_dir: Path, tmp_path: Path) -> None:
     """With a certificate it serves HTTPS alone, and the demo speaks to its own server whatever name that is made out to."""
-    folder = Path(__file__).parent / "tls"
+    folder = tmp_path / "tls"
+    shutil.copytree(Path(__file__).parent / "tls", folder)
+    (folder / "key.pem").chmod(0o600)
     config = tmp_path / "tls.toml"
     config.write_text(f"[server]\ntls_certificate = '{folder}/certificate.pem'\ntls_key = '{folder}/key.pem'\n")
     with serving(data_dir, "--config", config) as server:

@@ -73,7 +73,7 @@ def own_page(target: str) -> str:
 async def _signed_in(request: Request, email: str, password: str, *, status: int = 200) -> HTTPResponse:
     agent = request.headers.get("user-agent", "")[:255]
     sessions = request.app.ctx.appliance.sessions
-    value, caller = await sessions.sign_in_cookie(email, password, address=request.ip, agent=agent)
+    value, caller = await sessions.sign_in_cookie(email, password, address=identity.address(request), agent=agent)
     response = envelope.success(request, {"email": caller.email, "role": caller.role}, status)
     identity.set_cookie(response, request.app.ctx.settings, value)
     return response

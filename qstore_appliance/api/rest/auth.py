@@ -6,7 +6,7 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from qstore_appliance.api.envelope import nothing, success
-from qstore_appliance.api.identity import clear_cookie
+from qstore_appliance.api.identity import address, clear_cookie
 from qstore_appliance.api.inputs import document, validated
 from qstore_appliance.api.registry import PUBLIC, SIGNED_IN, Routes
 from qstore_appliance.domain.accounts import PasswordGrant, RefreshGrant, Tokens
@@ -22,7 +22,7 @@ GRANT = 20_000
 async def token(request: Request) -> HTTPResponse:
     """Exchange a password, or a refresh token, for an access token."""
     sessions = request.app.ctx.appliance.sessions
-    origin = {"address": request.ip, "agent": request.headers.get("user-agent", "")[:200]}
+    origin = {"address": address(request), "agent": request.headers.get("user-agent", "")[:200]}
     wish = document(request)
     if isinstance(wish, dict) and wish.get("grant_type") == "refresh_token":
         refresh = validated(RefreshGrant, wish)
