@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from qstore_appliance.errors import Unavailable
@@ -13,6 +13,10 @@ from qstore_appliance.limits.bucket import REFILL_SECONDS, Taken, outcome
 from qstore_appliance.limits.memory import MemoryBucket
 
 log = structlog.get_logger(__name__)
+
+CONNECTIONS = 32
+#: A request waits so long for one of them before Redis is taken to be away.
+WAIT_SECONDS = 3.0
 
 
 class RedisBucket:
@@ -23,7 +27,11 @@ class RedisBucket:
     """
 
     def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
+        # A burst waits for a connection: one that found none would count in this process, and pass twice.
+        pool = BlockingConnectionPool.from_url(
+            url, max_connections=CONNECTIONS, timeout=WAIT_SECONDS, socket_timeout=1.0, socket_connect_timeout=1.0
+        )
+        self._redis = Redis.from_pool(pool)
         script = resources.files("qstore_appliance.limits").joinpath("bucket.lua").read_text(encoding="utf-8")
         self._script = self._redis.register_script(script)
         self._alone = MemoryBucket()

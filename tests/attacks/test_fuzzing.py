@@ -38,7 +38,15 @@ def test_every_route_as_it_is_described(
     command = [
         *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{fortress.url}/openapi.json", "--no-color"),
         *("-H", f"Authorization: Bearer {fortress.tokens[role]}", "--request-timeout", "60", "--seed", "1"),
-        *("--phases", phases, "--max-examples", str(examples), "--continue-on-failure", "--suppress-health-check", "all"),
+        *(
+            "--phases",
+            phases,
+            "--max-examples",
+            str(examples),
+            "--continue-on-failure",
+            "--suppress-health-check",
+            "all",
+        ),
         *LEFT_OUT,
         *CHECKS,
     ]

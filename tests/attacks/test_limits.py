@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable
 
@@ -37,9 +38,22 @@ async def tight(settings: Settings, house: House, queue: Queue) -> AsyncIterator
 
 
 async def statuses(served: Served, count: int, path: str, headers: dict[str, str]) -> list[httpx.Response]:
-    limits = httpx.Limits(max_connections=100)
-    async with httpx.AsyncClient(base_url=served.url, trust_env=False, limits=limits, timeout=300) as client:
-        return list(await asyncio.gather(*(client.get(path, headers=headers) for _ in range(count))))
+    """The answers to this many requests, two hundred of them at any moment, each on a connection of its own."""
+    gate = asyncio.Semaphore(200)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    sent = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}Connection: close\r\n\r\n".encode()
+
+    async def one() -> httpx.Response:
+        async with gate:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.settings.server.port)
+            with contextlib.closing(writer):
+                writer.write(sent)
+                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        first, *rest = head.decode().split("\r\n")
+        pairs = [tuple(line.split(": ", 1)) for line in rest]
+        return httpx.Response(int(first.split(" ")[1]), headers=pairs, content=body)
+
+    return list(await asyncio.gather(*(one() for _ in range(count))))
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
@@ -81,7 +95,10 @@ async def test_a_thousand_requests_at_once(tight: Served) -> None:
 
 
 async def test_nobody_signs_in_while_redis_is_away(
-    settings: Settings, house: House, redis_server: Redis, redis_url: str  # noqa: F811
+    settings: Settings,
+    house: House,
+    redis_server: Redis,
+    redis_url: str,
 ) -> None:
     """Taking Redis away gives no further guesses: signing in is 503 until it is back, and who is in goes on."""
     there = dataclasses.replace(settings, queue=Queue(url=redis_url))
@@ -114,7 +131,9 @@ async def test_claimed_addresses(settings: Settings, house: House, trusted: tupl
     assert found.count(429) == (0 if len(trusted) == 2 else 3)
 
 
-@pytest.mark.parametrize("path", ["/v1/users/me", "/V1/users/me", "//v1/users/me", "/v1/users/me/", "/app", "/v1/ws", "/x"])
+@pytest.mark.parametrize(
+    "path", ["/v1/users/me", "/V1/users/me", "//v1/users/me", "/v1/users/me/", "/app", "/v1/ws", "/x"]
+)
 async def test_spellings_share_a_bucket(settings: Settings, house: House, path: str) -> None:  # noqa: F811
     """Another spelling, another page, another kind of wrong key: all of it is the address's one bucket."""
     small = dataclasses.replace(settings, limits=Limits(address=5))
