@@ -107,12 +107,22 @@ async def _admit_visitor(request: Request) -> None:
     is_page = request.path == PAGES or request.path.startswith(PAGES + "/")
     if is_page and request.method not in identity.SAFE_METHODS:
         # Signing in and setting up carry no cookie yet; a foreign page must not do them either.
-        identity.require_same_origin(request)
+        try:
+            identity.require_same_origin(request)
+        except Forbidden:
+            await limit_address(request)
+            raise
         if request.path != SIGN_OUT:
             require_shared_limits(request)
     if request.route is not None:
         if request.route.extra.websocket and page_instead(request) is None:
             check_handshake(request)
+        if request.route.extra.websocket:
+            try:
+                check_handshake(request)
+            except (Malformed, Forbidden):
+                await limit_address(request)
+                raise
         try:
             request.ctx.caller = await identity.by_cookie(request)
         except Unauthenticated:

@@ -1,3 +1,4 @@
+# ruff: noqa: F811 - fixtures of another room, by their names.
 """A47: getting more out of a bucket than is in it."""
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def queue(request: pytest.FixtureRequest) -> Queue:
 
 
 @pytest_asyncio.fixture
-async def tight(settings: Settings, house: House, queue: Queue) -> AsyncIterator[Served]:  # noqa: F811
+async def tight(settings: Settings, house: House, queue: Queue) -> AsyncIterator[Served]:
     """A server with small buckets, in memory or in Redis."""
     small = dataclasses.replace(settings, limits=Limits(key=SIZE, user=SIZE, address=SIZE), queue=queue)
     async with serving(small, house) as running:
@@ -117,7 +118,7 @@ async def test_nobody_signs_in_while_redis_is_away(
 
 
 @pytest.mark.parametrize("trusted", [(), ("192.0.2.0/24",), ("127.0.0.1",), ("127.0.0.0/8", "192.0.2.0/24")])
-async def test_claimed_addresses(settings: Settings, house: House, trusted: tuple[str, ...]) -> None:  # noqa: F811
+async def test_claimed_addresses(settings: Settings, house: House, trusted: tuple[str, ...]) -> None:
     """Addresses in X-Forwarded-For count where the operator trusts the proxy, and then the last one that is no proxy."""
     server = ServerSettings(trusted_proxies=trusted)
     small = dataclasses.replace(settings, server=server, limits=Limits(address=5))
@@ -134,7 +135,7 @@ async def test_claimed_addresses(settings: Settings, house: House, trusted: tupl
 @pytest.mark.parametrize(
     "path", ["/v1/users/me", "/V1/users/me", "//v1/users/me", "/v1/users/me/", "/app", "/v1/ws", "/x"]
 )
-async def test_spellings_share_a_bucket(settings: Settings, house: House, path: str) -> None:  # noqa: F811
+async def test_spellings_share_a_bucket(settings: Settings, house: House, path: str) -> None:
     """Another spelling, another page, another kind of wrong key: all of it is the address's one bucket."""
     small = dataclasses.replace(settings, limits=Limits(address=5))
     async with serving(small, house) as served:
