@@ -116,8 +116,6 @@ async def _admit_visitor(request: Request) -> None:
             require_shared_limits(request)
     if request.route is not None:
         if request.route.extra.websocket and page_instead(request) is None:
-            check_handshake(request)
-        if request.route.extra.websocket:
             try:
                 check_handshake(request)
             except (Malformed, Forbidden):
@@ -145,6 +143,8 @@ def page_instead(request: Request) -> Page | None:
 async def show_page(request: Request) -> HTTPResponse | None:
     page = page_instead(request)
     return None if page is None else await page(request)
+
+
 def require_shared_limits(request: Request) -> None:
     """
     Whoever guesses passwords must not gain by taking Redis away: nobody signs in until it is back.

@@ -174,41 +174,6 @@ class Writer:
         }
         self._responses: dict[str, Any] = {}
         self._examples = Examples(self._schemas)
-def _operation(endpoint: Endpoint, answer_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    text = inspect.cleandoc(endpoint.handler.__doc__ or "")
-    operation: dict[str, Any] = {
-        "operationId": endpoint.name.replace("-", "_"),
-        "summary": text.split("\n")[0],
-        "tags": [endpoint.tag],
-        "security": [] if endpoint.permission == PUBLIC else [{name: []} for name in SECURITY],
-        "responses": {
-            str(endpoint.status): _success(endpoint, answer_of),
-            **dict.fromkeys(map(str, _refusals(endpoint)), _refusal(endpoint)),
-        },
-    }
-    if endpoint.permission not in (PUBLIC, SIGNED_IN):
-        operation["description"] = f"Needs the permission `{endpoint.permission}`."
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "maxLength": LONGEST_ID}}
-        for name in re.findall(r"{(\w+)}", endpoint.path)
-    ]
-    parameters += [
-        {"name": query.name, "in": "query", "description": query.description, "schema": query.schema}
-        for query in endpoint.query
-    ]
-    if endpoint.method == "POST" and endpoint.permission != PUBLIC:
-        parameters.append(IDEMPOTENCY)
-    if parameters:
-        operation["parameters"] = parameters
-    content: dict[str, Any] = {}
-    if endpoint.form is not None:
-        content["multipart/form-data"] = {"schema": endpoint.form}
-    elif endpoint.body:
-        refs = [{"$ref": REF.format(name=draft.__name__)} for draft in endpoint.body]
-        content["application/json"] = {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}}
-    if content:
-        operation["requestBody"] = {"required": True, "content": content}
-    return operation
 
     def document(self, address: str) -> dict[str, Any]:
         paths: dict[str, Any] = {}
@@ -366,23 +331,3 @@ def _refused(shape: str, code: str, status: int) -> dict[str, Any]:
     meta = {"timestamp": "2026-03-14T09:26:53Z", "request_id": "req_01k9xw2f7qe8mbz3v5n4c6t0rd", "version": "v1"}
     error = {"code": code, "message": message, "details": details}
     return {"success": False, "data": None, "meta": meta, "error": error}
-def _refusals(endpoint: Endpoint) -> list[int]:
-    """Every status that a refusal of this route may have; any other, 500 above all, is a fault of ours."""
-    found = {400, 421, 429, 503, 507}
-    if endpoint.permission != PUBLIC:
-        found |= {401, 403}
-    if "{" in endpoint.path:
-        found |= {404, 410, 422}
-    if endpoint.query:
-        found |= {422}
-    if endpoint.method != "GET":
-        found |= {402, 404, 409, 410, 413, 415, 422, 502, 504}
-    return sorted(found - {endpoint.status})
-
-
-def _refusal(endpoint: Endpoint) -> dict[str, Any]:
-    ours = endpoint.failure is failure
-    return {
-        "description": f"Refused; `{'error.code' if ours else 'error'}` says why.",
-        "content": {"application/json": {"schema": {"$ref": REF.format(name="Error" if ours else "IonQError")}}},
-    }
