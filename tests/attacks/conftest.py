@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from qstore_appliance.settings import Settings
 from tests.acceptance.processes import Served, data
 from tests.api.conftest import furnish
 
@@ -92,7 +93,7 @@ def failures(log: str) -> list[str]:
 
 
 def furnished(folder: Path) -> dict[str, str]:
-    return asyncio.run(furnish(folder))
+    return asyncio.run(furnish(Settings(data_dir=folder)))
 
 
 @pytest.fixture(scope="session")
