@@ -118,7 +118,9 @@ def answer(request: Request, exception: BaseException) -> HTTPResponse:
 
 def _allowed(request: Request, exception: MethodNotAllowed) -> set[str]:
     """Sanic knows the methods of a page; of addresses with an id in them it forgets all but one, or all."""
-    declared = {endpoint.method for endpoint in request.app.ctx.endpoints if endpoint.is_at(request.path)}
+    here = [endpoint for endpoint in request.app.ctx.endpoints if endpoint.is_at(request.path)]
+    # `/v1/jobs/estimate` is itself before it is some `/v1/jobs/{id}`.
+    declared = {e.method for e in here if e.path == request.path} or {e.method for e in here}
     if "GET" in declared:
         declared.add("HEAD")
     return declared or set(exception.headers.get("Allow", "").split(", "))
