@@ -60,6 +60,7 @@ class Endpoint:
     tag: str
     status: int
     answer: Any
+    other: Any
     body: tuple[type[pydantic.BaseModel], ...]
     query: tuple[Query, ...]
     paged: bool
@@ -119,6 +120,7 @@ class Routes:
         *,
         status: int = 200,
         answer: Any = None,
+        other: Any = None,
         body: type[pydantic.BaseModel] | tuple[type[pydantic.BaseModel], ...] = (),
         query: tuple[Query, ...] = (),
         paged: bool = False,
@@ -131,6 +133,7 @@ class Routes:
         """
         Args:
             answer: The type of `data`; of one row where `paged`; of the whole answer where `bare`.
+            other: What `data` may be instead, if a parameter asks for it.
             form: The schema of a multipart form; its handler reads the body by itself, as it comes.
             secret: The answer holds something that must not be stored, not even for an idempotent repetition.
         """
@@ -145,6 +148,7 @@ class Routes:
                     tag=self.tag,
                     status=status,
                     answer=answer,
+                    other=other,
                     body=body if isinstance(body, tuple) else (body,),
                     query=(*query, *(PAGING if paged else ())),
                     paged=paged,

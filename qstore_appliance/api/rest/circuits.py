@@ -104,6 +104,7 @@ async def import_from(request: Request) -> HTTPResponse:
     "/v1/circuits/{id}",
     "circuits:read",
     answer=CircuitAnswer,
+    other=dict[str, Any],
     query=(FORMAT,),
     media=("application/json", "text/plain"),
 )

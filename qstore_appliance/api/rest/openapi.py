@@ -160,7 +160,8 @@ class Writer:
         _, defined = models_json_schema(
             [(draft, "validation") for draft in drafts], ref_template="#/components/schemas/{model}"
         )
-        answers = list(dict.fromkeys(endpoint.answer for endpoint in endpoints if endpoint.answer is not None))
+        declared = (answer for endpoint in endpoints for answer in (endpoint.answer, endpoint.other))
+        answers = list(dict.fromkeys(answer for answer in declared if answer is not None))
         shapes, components = msgspec.json.schema_components(answers, ref_template=REF)
         self._answer_of = dict(zip(answers, shapes, strict=True))
         _mark_times(components, msgspec.inspect.multi_type_info(answers))
@@ -246,7 +247,10 @@ class Writer:
         data = self._answer_of[endpoint.answer]
         if endpoint.paged:
             data = {"type": "array", "items": data}
-        whole, example = data, self._examples.answer(endpoint, data)
+        example = self._examples.answer(endpoint, data)
+        if endpoint.other is not None:
+            data = {"anyOf": [data, self._answer_of[endpoint.other]]}
+        whole = data
         if not endpoint.bare:
             whole = {
                 "type": "object",
@@ -262,7 +266,9 @@ class Writer:
         content: dict[str, Any] = {}
         for media in endpoint.media:
             is_json = media.endswith("json")
-            content[media] = {"schema": whole, "example": example} if is_json else {"schema": {"type": "string"}}
+            # Of a stream each event is something of its own.
+            other = {} if media == "text/event-stream" else {"type": "string"}
+            content[media] = {"schema": whole, "example": example} if is_json else {"schema": other}
         return {"description": "Done.", "headers": headers, "content": content}
 
     def _refusal(self, endpoint: Endpoint, status: int, codes: list[str]) -> dict[str, Any]:
