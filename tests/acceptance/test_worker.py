@@ -271,7 +271,8 @@ def test_a_provider_that_fails_elsewhere_is_degraded_here(shared: dict[str, str]
     worker = Worker(tmp_path / "worker", "--slots", 1, **shared)
     try:
         with server.client() as client:
-            until(lambda: "ionq_simulator" in works(client, "worker"))
+            # Both have asked the provider while it still answers.
+            until(lambda: all("ionq_simulator" in works(client, kind) for kind in ("server", "worker")))
             circuit = small_circuit(client)
             fake.plan("POST /jobs", *[wrong.status(500)] * 50)
             fake.plan("GET /jobs", *[wrong.status(500)] * 50)

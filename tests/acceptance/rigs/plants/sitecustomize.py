@@ -98,7 +98,7 @@ def no_fence(module):
     async def kept(self, lease):
         return True
 
-    module.Endings._mine, module.Endings._write, module.Runs.heartbeat = mine, write, kept
+    module.Runs._mine, module.Runs._write, module.Runs.heartbeat = mine, write, kept
 
 
 def deaf_reaper(module):
