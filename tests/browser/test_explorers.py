@@ -35,7 +35,13 @@ def test_graphiql_asks_and_subscribes(patient: Any, lab: Lab, digits_job: dict[s
     patient.locator(".graphiql-query-editor .CodeMirror").click()
     patient.keyboard.press("Control+a")
     patient.keyboard.insert_text(query)
-    patient.locator(".graphiql-execute-button").click()
+    # GraphiQL reads what was typed a moment later; until then it names the operation that was there before.
+    for _ in range(60):
+        patient.wait_for_timeout(1_000)
+        patient.locator(".graphiql-execute-button").click()
+        patient.wait_for_timeout(1_000)
+        if answer.get_by_text('"COMPLETED"').is_visible():
+            break
     answer.get_by_text('"COMPLETED"').wait_for()
     patient.get_by_role("button", name="Show Documentation Explorer").click()
     patient.locator(".graphiql-doc-explorer").get_by_text("Mutation", exact=False).first.wait_for()
