@@ -44,9 +44,6 @@ from qstore_appliance.api.rest import (
     openapi,
     organization,
     outbox,
-    passwords,
-    second_factors,
-    sessions,
     sweeps,
     usage,
     users,
@@ -59,10 +56,7 @@ from qstore_appliance.settings import Settings
 #: In the order in which the documentation shows them.
 NOUNS: tuple[Routes, ...] = (
     auth.routes,
-    sessions.routes,
     users.routes,
-    passwords.routes,
-    second_factors.routes,
     organization.routes,
     api_keys.routes,
     circuits.routes,

@@ -1,4 +1,4 @@
-"""Failures, counted by who and from where over a window, so that guessing is slow and nobody is locked out."""
+"""Failed sign-ins, counted per account and address for five minutes, so that guessing is slow and nobody is locked out."""
 
 from __future__ import annotations
 
@@ -25,45 +25,29 @@ class Attempt:
 
 
 class Failures:
-    """
-    Args:
-        allowed: In one window; the next attempt is refused.
-        words: What the refusal says.
-    """
-
-    def __init__(
-        self,
-        allowed: int,
-        window: float = WINDOW_SECONDS,
-        words: str = "Too many failed sign-ins for this account from this address.",
-    ) -> None:
+    def __init__(self, allowed: int) -> None:
         self._allowed = allowed
-        self._window = window
-        self._words = words
         self._times: dict[tuple[str, str], deque[float]] = {}
 
     def attempt(self, account: str, address: str) -> Attempt:
         """
-        Args:
-            account: Whose; empty where all accounts count together.
-            address: From where; empty where all addresses count together.
-
         Raises:
-            RateLimited: There were too many failures already.
+            RateLimited: This account has failed too often from this address.
         """
         now = time.monotonic()
         if len(self._times) >= MAX_ENTRIES:
             self._forget(now)
         times = self._times.setdefault((account, network(address)), deque())
-        while times and times[0] <= now - self._window:
+        while times and times[0] <= now - WINDOW_SECONDS:
             times.popleft()
         if len(times) >= self._allowed:
-            raise RateLimited(self._words, retry_after=times[0] + self._window - now)
+            retry_after = times[0] + WINDOW_SECONDS - now
+            raise RateLimited("Too many failed sign-ins for this account from this address.", retry_after=retry_after)
         times.append(now)
         return Attempt(times, now)
 
     def _forget(self, now: float) -> None:
-        kept = {key: times for key, times in self._times.items() if times and times[-1] > now - self._window}
+        kept = {key: times for key, times in self._times.items() if times and times[-1] > now - WINDOW_SECONDS}
         # Under a flood of invented accounts the oldest entries go; the flood itself meets the address's own bucket.
         surplus = len(kept) - MAX_ENTRIES // 2
         if surplus > 0:
