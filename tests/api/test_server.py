@@ -43,6 +43,7 @@ def test_a_certificate_that_is_none(tmp_path: Path) -> None:
     """A file that is no certificate is named."""
     file = tmp_path / "cert.pem"
     file.write_text("nothing")
+    file.chmod(0o600)
     settings = Settings(data_dir=tmp_path, server=ServerSettings(tls_certificate=str(file), tls_key=str(file)))
 
     with pytest.raises(ConfigurationInvalid, match="tls_certificate"):

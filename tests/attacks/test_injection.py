@@ -42,7 +42,7 @@ SQL = (
         "' OR '1'='1",
         "'; DROP TABLE users; --",
         '" OR 1=1 --',
-        "1) UNION SELECT password_hash FROM users --",
+        "1) UNION SELECT id FROM users --",
         "%' --",
         "\\' OR 1 --",
     ),

@@ -188,7 +188,7 @@ def test_the_forgers_tools_work(anonymous: httpx.Client, forger: Forger) -> None
 @pytest.mark.parametrize("place", ["access as refresh", "refresh as access", "refresh as cookie", "refresh as key"])
 def test_a_token_is_good_for_one_purpose(anonymous: httpx.Client, fortress: Fortress, place: str) -> None:
     """An access token refreshes nothing, and a refresh token opens nothing."""
-    grant = {"grant_type": "password", "email": "viewer@example.org", "password": "correct horse battery"}
+    grant = {"grant_type": "password", "email": "admin@example.org", "password": "correct horse battery"}
     refresh = anonymous.post("/v1/auth/token", json=grant).json()["data"]["refresh_token"]
     if place == "access as refresh":
         wish = {"grant_type": "refresh_token", "refresh_token": fortress.tokens["viewer"]}

@@ -33,7 +33,7 @@ _ALERTS = [{"threshold": 75, "action": "email", "recipients": ["lab@example.org"
 
 #: By the name of its draft.
 BODIES: dict[str, dict[str, Any]] = {
-    "PasswordGrant": {"grant_type": "password", "email": "ada@example.org", "password": "correct horse battery"},
+    "PasswordGrant": {"grant_type": "password", "email": "ada@example.org", "password": "a phrase of your own"},
     "RefreshGrant": {"grant_type": "refresh_token", "refresh_token": "qsr_3f9c…"},
     "ProfilePatch": {"name": "Ada Lovelace", "preferences": {"default_backend": "native"}},
     "ApiKeyDraft": {"name": "Notebook", "scopes": ["circuits:*", "jobs:submit"], "rate_limit": 1000},
