@@ -234,9 +234,9 @@ def test_postgres_is_restarted(
         record_property("report", outages(rig, postgres_server))
 
 
-@pytest.mark.parametrize(("plant", "number"), [("drops_reports", "I7|F13"), ("raw_faults", "F13")])
+@pytest.mark.parametrize(("plant", "number"), [("drops_reports", "I7|I11|F13"), ("raw_faults", "F13")])
 def test_the_rig_for_postgres_catches(postgres_server: Postgres, tmp_path: Path, plant: str, number: str) -> None:
-    """Epochs that are lost in an outage, and errors that are answered with 500, are found."""
+    """Epochs that are lost in an outage (by whichever rule sees it first), and errors that are answered with 500, are found."""
     with house(tmp_path, postgres_server, None, plant, free=True) as rig, pytest.raises(Broken, match=number):
         outages(rig, postgres_server)
 
