@@ -222,7 +222,7 @@ def outages(rig: House, server: Postgres) -> str:
         assert slowest < 120, "a request hung"
     completed(rig, [*jobs, witness])
     invariants.same(rig.learned(witness), unbroken)
-    assert len(rig.children(witness)) == 1
+    require(len(rig.children(witness)) == 1, "F13", "the training was begun anew")
     return f"rig Postgres restarted: slowest answer {slowest:.2f} s, reads and writes again after {spread(back)}"
 
 
