@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -47,6 +48,7 @@ from qstore_appliance.services.channels import Channels
 from qstore_appliance.services.circuit_jobs import CircuitJobs
 from qstore_appliance.services.circuit_runs import CircuitRuns
 from qstore_appliance.services.circuits import Circuits
+from qstore_appliance.services.codes import Codes
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.emails import Emails
@@ -54,16 +56,22 @@ from qstore_appliance.services.executions import Executions
 from qstore_appliance.services.feeds import Feeds
 from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.idempotency import Idempotency
+from qstore_appliance.services.identities import Identities
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.leftovers import Leftovers
 from qstore_appliance.services.models import Models
+from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.outbox import Outbox
+from qstore_appliance.services.password_changes import PasswordChanges
 from qstore_appliance.services.passwords import Passwords
 from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.remote_jobs import RemoteJobs
 from qstore_appliance.services.runs import Runs
+from qstore_appliance.services.seals import Stamp
+from qstore_appliance.services.second_factors import SecondFactors
 from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.sign_ins import SignIns
 from qstore_appliance.services.spending import Spending
 from qstore_appliance.services.sweeps import Sweeps
 from qstore_appliance.services.top_ups import TopUps
@@ -81,6 +89,9 @@ from qstore_appliance.work.replicas import PredictorReplicas
 from qstore_appliance.work.schedule import Reaper
 from qstore_appliance.work.training import Trainer
 
+if TYPE_CHECKING:
+    from qstore_appliance.deliveries.provider import Provider
+
 log = structlog.get_logger(__name__)
 
 #: A part that does not answer a ping in this time is taken to be away.
@@ -92,6 +103,10 @@ PRELOAD_AFTER_SECONDS = 0.3
 #: Probes, and whatever else can wait, leave the machine so long to jobs that an earlier server left, until these run.
 TAKE_OVER_SECONDS = 30.0
 TAKE_OVER_LOOK_SECONDS = 0.1
+
+#: Pages that others send browsers to: the provider, and mails.
+CALLBACK = "/app/provider/callback"
+RESET = "/app/reset"
 
 Ping = Callable[[], Awaitable[object]]
 
@@ -122,20 +137,30 @@ class Appliance:
         self.replicas = PredictorReplicas(settings.predictions.replicas, settings.predictions.deadline_seconds)
 
         self.audit = Audit(database, clock)
-        self.passwords = Passwords()
-        self.accounts = Accounts(database, clock, self.passwords, settings)
-        self.sessions = Sessions(database, clock, self.accounts, settings, secret)
         self.circuits = Circuits(database, clock, self.calculator)
         self.datasets = Datasets(database, blobs, self.calculator, clock, settings)
         self.idempotency = Idempotency(database, clock)
+        self._reset_stamp = Stamp(secret, "password resets")
         self.receivers = Receivers(settings.webhooks)
         self.webhooks = Webhooks(database, Posts(self.receivers, settings.webhooks.authority), clock)
         doors = {
-            Channel.EMAIL: Emails(Mails(settings.smtp), settings.address).deliver,
+            Channel.EMAIL: Emails(Mails(settings.smtp), settings.address, self._reset_link).deliver,
             Channel.SLACK: self.webhooks.deliver_to_slack,
             Channel.WEBHOOK: self.webhooks.deliver,
         }
         self.outbox = Outbox(database, clock, settings, doors)
+        self.passwords = Passwords()
+        self.accounts = Accounts(database, clock, self.passwords, settings)
+        callers = self.accounts.callers
+        notices = Notices(self.outbox, clock, settings)
+        codes = Codes(database, clock, secret)
+        sign_ins = SignIns(database, clock, self.passwords, codes, notices, settings)
+        self.sessions = Sessions(database, clock, self.accounts, sign_ins, notices, settings, secret)
+        self.second_factors = SecondFactors(database, clock, sign_ins, codes, notices, callers)
+        self.password_changes = PasswordChanges(
+            database, clock, self.passwords, sign_ins, notices, callers, self._reset_stamp, settings
+        )
+        self.identities = Identities(database, clock, _provider(settings), self.sessions, notices, secret)
         self.alerts = Alerts(database, self.outbox, self.receivers, clock, self._month_spend)
         self.pauses = Pauses(database, self.events, clock, self._month_spend)
         self.spending = Spending(self.events, clock)
@@ -216,6 +241,7 @@ class Appliance:
             blobs = _blobs(settings, database)
             appliance = cls(settings, clock, database, blobs, secret)
             stack.callback(appliance.passwords.close)
+            stack.push_async_callback(appliance.password_changes.close)
             stack.push_async_callback(appliance.bucket.close)
             stack.push_async_callback(appliance.events.close)
             stack.push_async_callback(appliance.queue.close)
@@ -231,6 +257,10 @@ class Appliance:
             if work:
                 await appliance._start_work(stack, kind)
             yield appliance
+
+    def _reset_link(self, reset_id: str) -> str:
+        """Behind the `#`, so that no server, proxy or history writes the secret down."""
+        return f"{self.settings.address}{RESET}#{self._reset_stamp.on(reset_id)}"
 
     async def _month_spend(self, organization_id: str) -> int:
         """Alerts are told of charges by the ledger, and ask it back: one of the two has to come first."""
@@ -426,6 +456,15 @@ def _secret(file: Path) -> bytes:
     if len(content) < 32:
         raise ConfigurationInvalid(f"{file} is damaged; remove it, and everybody signs in again")
     return content
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if not settings.oidc.issuer:
+        return None
+    # Its libraries take a fifth of a second to import, which only who has a provider waits for.
+    from qstore_appliance.deliveries.provider import Provider
+
+    return Provider(settings.oidc, f"{settings.address}{CALLBACK}")
 
 
 def _blobs(settings: Settings, database: Database) -> FileBlobs | DatabaseBlobs:

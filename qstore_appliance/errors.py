@@ -47,6 +47,12 @@ class Unauthenticated(QStoreError):
     code = "UNAUTHENTICATED"
 
 
+class SecondFactorRequired(Unauthenticated):
+    """A code of your authenticator is needed too."""
+
+    code = "SECOND_FACTOR_REQUIRED"
+
+
 class Forbidden(QStoreError):
     """You may not do this."""
 

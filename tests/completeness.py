@@ -17,6 +17,7 @@ MAY_BE_MISSING = (
     "no Node.js",
     "not on this operating system",
     "only root",
+    "no node with npm",
 )
 
 #: For a test marked `long`; what the others may take stands in pyproject.toml.

@@ -44,6 +44,9 @@ from qstore_appliance.api.rest import (
     openapi,
     organization,
     outbox,
+    passwords,
+    second_factors,
+    sessions,
     sweeps,
     usage,
     users,
@@ -56,7 +59,10 @@ from qstore_appliance.settings import Settings
 #: In the order in which the documentation shows them.
 NOUNS: tuple[Routes, ...] = (
     auth.routes,
+    sessions.routes,
     users.routes,
+    passwords.routes,
+    second_factors.routes,
     organization.routes,
     api_keys.routes,
     circuits.routes,

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 #: The code of an error → the status of its answer.
 STATUSES: dict[str, int] = {
     "MALFORMED": 400,
+    "SECOND_FACTOR_REQUIRED": 401,
     "UNAUTHENTICATED": 401,
     "BUDGET_EXCEEDED": 402,
     "FORBIDDEN": 403,

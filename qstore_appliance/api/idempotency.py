@@ -29,7 +29,7 @@ async def once(request: Request, content: bytes, act: Act, *, secret: bool = Fal
 
     Args:
         content: What the request says, or a digest of it: another one under the same key is refused.
-        secret: The answer's `data.key` is not stored; a repetition shows it as null.
+        secret: The answer's `data.key` or `data.secret` is not stored; a repetition shows it as null.
 
     Raises:
         ValidationFailed: The key is not 1 to 128 visible characters.
@@ -66,7 +66,7 @@ async def once(request: Request, content: bytes, act: Act, *, secret: bool = Fal
                 *place,
                 status=response.status,
                 content_type=response.content_type or "",
-                body=without_key(body) if secret else body,
+                body=without_secret(body) if secret else body,
             )
         return response
 
@@ -78,7 +78,7 @@ async def once(request: Request, content: bytes, act: Act, *, secret: bool = Fal
     return await asyncio.shield(task)
 
 
-def without_key(body: bytes) -> bytes:
+def without_secret(body: bytes) -> bytes:
     document = msgspec.json.decode(body)
-    document["data"]["key"] = None
-    return msgspec.json.encode(document)
+    hidden = {name: None for name in ("key", "secret") if name in document["data"]}
+    return msgspec.json.encode({**document, "data": {**document["data"], **hidden}})

@@ -69,6 +69,7 @@ class Endpoint:
     form: dict[str, Any] | None
     body_bytes: int
     secret: bool
+    kept: bool
     failure: Failure
 
     @property
@@ -129,6 +130,7 @@ class Routes:
         form: dict[str, Any] | None = None,
         body_bytes: int = BODY,
         secret: bool = False,
+        kept: bool = True,
     ) -> Callable[[Handler], Handler]:
         """
         Args:
@@ -136,6 +138,8 @@ class Routes:
             other: What `data` may be instead, if a parameter asks for it.
             form: The schema of a multipart form; its handler reads the body by itself, as it comes.
             secret: The answer holds something that must not be stored, not even for an idempotent repetition.
+            kept: Whether a repetition under the same `Idempotency-Key` is answered from what was stored. Not where a
+                password stands in the body: a digest of it would lie in the database for a day.
         """
 
         def register(handler: Handler) -> Handler:
@@ -157,6 +161,7 @@ class Routes:
                     form=form,
                     body_bytes=body_bytes,
                     secret=secret,
+                    kept=kept,
                     failure=self.failure,
                 )
             )
@@ -197,7 +202,7 @@ def _served(endpoint: Endpoint) -> Handler:
             return await endpoint.handler(request, **parameters)
         await inputs.receive(request, endpoint.body_bytes)
         await inputs.prepare(request, endpoint.body)
-        if endpoint.method == "POST" and caller is not None:
+        if endpoint.method == "POST" and caller is not None and endpoint.kept:
             return await idempotency.once(
                 request, request.body, lambda: endpoint.handler(request, **parameters), secret=endpoint.secret
             )

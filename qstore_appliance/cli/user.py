@@ -25,6 +25,8 @@ async def listed(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any
 
 async def reset_password(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
     await appliance.accounts.reset_password(email=arguments["email"], password=arguments["password"])
+    if arguments["without_second_factor"]:
+        await appliance.second_factors.drop(arguments["email"])
     yield {"email": arguments["email"]}
 
 
@@ -47,6 +49,8 @@ def _listed(users: list[dict[str, Any]], arguments: dict[str, Any]) -> None:
 
 def _reset(result: dict[str, Any], arguments: dict[str, Any]) -> None:
     print(f"{result['email']} has a new password; every session of theirs has ended.")
+    if arguments["without_second_factor"]:
+        print("Signing in takes the password alone.")
 
 
 def _disabled(result: dict[str, Any], arguments: dict[str, Any]) -> None:

@@ -108,6 +108,7 @@ def _user_create(parser: Parser) -> None:
 def _reset_password(parser: Parser) -> None:
     _email(parser)
     _password(parser)
+    parser.add_argument("--without-second-factor", action="store_true", help="also take their second factor away")
 
 
 def _acting(parser: Parser) -> None:

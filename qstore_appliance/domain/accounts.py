@@ -1,4 +1,4 @@
-"""Who asks: organizations, users, roles, scopes, API keys, sessions."""
+"""Who asks: organizations, users, roles, scopes, API keys."""
 
 from __future__ import annotations
 
@@ -161,17 +161,6 @@ Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 def normal_password(password: str) -> str:
     """NFC, so that the same keys pressed on two systems give the same bytes (NIST SP 800-63B §5.1.1.2)."""
     return unicodedata.normalize("NFC", password)
-
-
-class PasswordGrant(Draft):
-    grant_type: Literal["password"]
-    email: Annotated[str, StringConstraints(max_length=255)]
-    password: Annotated[str, StringConstraints(max_length=256)]
-
-
-class RefreshGrant(Draft):
-    grant_type: Literal["refresh_token"]
-    refresh_token: Annotated[str, StringConstraints(max_length=4096)]
 
 
 class SetupDraft(Draft):

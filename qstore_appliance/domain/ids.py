@@ -15,7 +15,7 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 PREFIXES = frozenset(
     (
         *("user", "org", "session", "key", "circuit", "dataset", "job", "model", "deploy", "cost", "req", "stream"),
-        *("setup", "window", "sweep", "outbox", "fired", "worker", "audit"),
+        *("setup", "window", "sweep", "outbox", "fired", "worker", "audit", "reset", "factor", "recovery", "identity"),
     )
 )
 _SHAPE = re.compile(r"[a-z]+_[0-9a-hjkmnp-tv-z]{26}")

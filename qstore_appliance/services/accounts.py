@@ -13,6 +13,7 @@ from tortoise.exceptions import IntegrityError
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import OrganizationRow, SessionRow, SetupRow, UserRow
+from qstore_appliance.database.tables.sign_in import PasswordResetRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import (
     ApiKey,
@@ -205,6 +206,7 @@ class Accounts:
         user.password_hash = await self.passwords.hash(password)
         async with self._database.transaction():
             await user.save(update_fields=["password_hash", "updated_at"])
+            await PasswordResetRow.filter(user_id=user.id, used_at=None).update(used_at=self._clock.now())
             await self._end_sessions(user.id)
             await self._audit.record(
                 "user.password_reset", organization_id=user.organization_id, subject=user.id, email=user.email

@@ -1,4 +1,4 @@
-"""Failed sign-ins, counted per account and address for five minutes, so that guessing is slow and nobody is locked out."""
+"""Failures, counted by who and from where over a window, so that guessing is slow and nobody is locked out."""
 
 from __future__ import annotations
 
@@ -25,29 +25,45 @@ class Attempt:
 
 
 class Failures:
-    def __init__(self, allowed: int) -> None:
+    """
+    Args:
+        allowed: In one window; the next attempt is refused.
+        words: What the refusal says.
+    """
+
+    def __init__(
+        self,
+        allowed: int,
+        window: float = WINDOW_SECONDS,
+        words: str = "Too many failed sign-ins for this account from this address.",
+    ) -> None:
         self._allowed = allowed
+        self._window = window
+        self._words = words
         self._times: dict[tuple[str, str], deque[float]] = {}
 
     def attempt(self, account: str, address: str) -> Attempt:
         """
+        Args:
+            account: Whose; empty where all accounts count together.
+            address: From where; empty where all addresses count together.
+
         Raises:
-            RateLimited: This account has failed too often from this address.
+            RateLimited: There were too many failures already.
         """
         now = time.monotonic()
         if len(self._times) >= MAX_ENTRIES:
             self._forget(now)
         times = self._times.setdefault((account, network(address)), deque())
-        while times and times[0] <= now - WINDOW_SECONDS:
+        while times and times[0] <= now - self._window:
             times.popleft()
         if len(times) >= self._allowed:
-            retry_after = times[0] + WINDOW_SECONDS - now
-            raise RateLimited("Too many failed sign-ins for this account from this address.", retry_after=retry_after)
+            raise RateLimited(self._words, retry_after=times[0] + self._window - now)
         times.append(now)
         return Attempt(times, now)
 
     def _forget(self, now: float) -> None:
-        kept = {key: times for key, times in self._times.items() if times and times[-1] > now - WINDOW_SECONDS}
+        kept = {key: times for key, times in self._times.items() if times and times[-1] > now - self._window}
         # Under a flood of invented accounts the oldest entries go; the flood itself meets the address's own bucket.
         surplus = len(kept) - MAX_ENTRIES // 2
         if surplus > 0:

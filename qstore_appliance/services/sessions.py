@@ -1,5 +1,5 @@
 """
-Sign-in: access and refresh tokens, dashboard cookies, API keys. Each credential becomes a `Caller` read from rows.
+Sessions: access and refresh tokens, dashboard cookies, API keys. Each credential becomes a `Caller` read from rows.
 
 A token only says which session it belongs to; whether that session lives, and what its user may do, the database says at
 each request (remembered for at most a second). A refresh token works once: its second use ends the whole session, since
@@ -11,22 +11,29 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
+from tortoise.expressions import Q
+from tortoise.queryset import QuerySet
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import ApiKeyRow, SessionRow, UserRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller, Role, Tokens
+from qstore_appliance.domain.listing import Listed, Page
+from qstore_appliance.domain.notices import Notice
 from qstore_appliance.domain.ports import Clock
-from qstore_appliance.errors import Forbidden, QStoreError, Unauthenticated
+from qstore_appliance.domain.sessions import Kind, Method, Session
+from qstore_appliance.errors import Forbidden, NotFound, QStoreError, Unauthenticated
 from qstore_appliance.services import audit, keys
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.callers import of_key, of_user
-from qstore_appliance.services.failures import Failures, network
-from qstore_appliance.services.passwords import MAX_LENGTH
+from qstore_appliance.services.failures import network
+from qstore_appliance.services.notices import Notices
+from qstore_appliance.services.sign_ins import SignIns
+from qstore_appliance.services.sorting import order_of
 from qstore_appliance.services.texts import storable
 from qstore_appliance.services.tokens import TokenSigner
 from qstore_appliance.settings import Settings
@@ -34,7 +41,10 @@ from qstore_appliance.settings import Settings
 #: Two tabs that refresh at the same moment are no theft: one wins, the other is merely refused.
 REFRESH_GRACE = timedelta(seconds=2)
 LAST_USED_EVERY = timedelta(minutes=1)
-_WRONG = "The e-mail address or the password is wrong."
+#: Sessions that ended are kept for so long: where somebody signed in from is known by them.
+KEEP_ENDED = timedelta(days=90)
+SWEEP_EVERY = timedelta(hours=1)
+SORTS = ("last_used", "created_at")
 
 log = structlog.get_logger(__name__)
 
@@ -45,34 +55,71 @@ class Sessions:
         secret: At least 32 bytes, this installation's own.
     """
 
-    def __init__(self, database: Database, clock: Clock, accounts: Accounts, settings: Settings, secret: bytes) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        accounts: Accounts,
+        sign_ins: SignIns,
+        notices: Notices,
+        settings: Settings,
+        secret: bytes,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._accounts = accounts
+        self._sign_ins = sign_ins
+        self._notices = notices
         self._settings = settings
         self._signer = TokenSigner(secret, clock)
-        self._failures = Failures(settings.limits.sign_in_failures)
         self._audit = Audit(database, clock)
+        self._swept: datetime | None = None
 
     # Signing in and out ------------------------------------------------------------------------------------------
 
-    async def sign_in(self, email: str, password: str, *, address: str, agent: str) -> Tokens:
+    async def sign_in(self, email: str, password: str, *, address: str, agent: str, code: str | None = None) -> Tokens:
         """
+        Args:
+            code: Of the second factor, where the user has one.
+
         Raises:
-            Unauthenticated: Wrong, unknown or disabled: all the same words and the same time.
-            RateLimited: Too many failures for this account from this address, or too many sign-ins at once.
+            Unauthenticated, SecondFactorRequired, RateLimited: As `SignIns.verified`.
         """
-        user = await self._verified(email, password, address)
+        user, method = await self._sign_ins.verified(email, password, code, address)
         session_id = ids.new("session")
         refresh_token = self._refresh_token(user.id, session_id)
-        await self._start(session_id, user, address, agent, kind="token", refresh_hash=_digest(refresh_token))
+        await self._start(
+            session_id, user, address, agent, kind=Kind.TOKEN, method=method, refresh_hash=_digest(refresh_token)
+        )
         return self._tokens(user, session_id, refresh_token)
 
-    async def sign_in_cookie(self, email: str, password: str, *, address: str, agent: str) -> tuple[str, Caller]:
-        """The value of a new session cookie, and who it is; errors as in `sign_in`."""
-        user = await self._verified(email, password, address)
+    async def sign_in_cookie(
+        self,
+        email: str,
+        password: str,
+        *,
+        address: str,
+        agent: str,
+        code: str | None = None,
+        instead_of: Caller | None = None,
+    ) -> tuple[str, Caller]:
+        """The value of a new session cookie, and who it is; arguments as in `open_cookie`, errors as in `sign_in`."""
+        user, method = await self._sign_ins.verified(email, password, code, address)
+        return await self.open_cookie(user, method, address=address, agent=agent, instead_of=instead_of)
+
+    async def open_cookie(
+        self, user: UserRow, method: Method, *, address: str, agent: str, instead_of: Caller | None = None
+    ) -> tuple[str, Caller]:
+        """
+        A cookie for somebody who has proven who they are.
+
+        Args:
+            instead_of: Who this browser was until now; that session ends.
+        """
         session_id, value = ids.new("session"), secrets.token_urlsafe(32)
-        await self._start(session_id, user, address, agent, kind="cookie", cookie_hash=_digest(value))
+        await self._start(session_id, user, address, agent, kind=Kind.COOKIE, method=method, cookie_hash=_digest(value))
+        if instead_of is not None and instead_of.session_id is not None:
+            await self._revoke(instead_of.session_id, instead_of, "session.ended")
         return value, of_user(user, rate_limit=self._settings.limits.user, session_id=session_id)
 
     async def refresh(self, refresh_token: str, *, address: str, agent: str) -> Tokens:
@@ -95,7 +142,7 @@ class Sessions:
                 previous_hash=used,
                 rotated_at=now,
                 last_used=now,
-                expires_at=now + timedelta(seconds=self._settings.auth.refresh_seconds),
+                expires_at=self._end(session.created_at),
                 address=address[:64],
                 agent=storable(agent, 200),
             )
@@ -106,6 +153,8 @@ class Sessions:
         if not parallel:
             log.warning("refresh_token_reused", session_id=session_id, user_id=user.id, address=address)
             await self._revoke(session_id, user, "session.reused")
+            async with self._database.transaction():
+                await self._notices.tell(user, Notice.REFRESH_TOKEN_REUSED, address=address[:64])
         raise Unauthenticated("This refresh token was used before.")
 
     async def sign_out(self, caller: Caller) -> None:
@@ -118,6 +167,60 @@ class Sessions:
         if caller.session_id is None:
             raise Forbidden("An API key cannot sign out; revoke it instead.")
         await self._revoke(caller.session_id, caller, "session.ended")
+
+    # Looking and ending ------------------------------------------------------------------------------------------
+
+    async def listed(self, caller: Caller, page: Page, user_id: str | None = None) -> Listed[Session]:
+        """
+        Living sessions: one's own, or those of another user of the organization.
+
+        Raises:
+            Forbidden: An API key, or somebody else's sessions, without `sessions:read`.
+        """
+        if caller.key_id is not None or user_id not in (None, caller.user_id):
+            caller.require("sessions:read")
+        found = self._living().filter(user_id=user_id or caller.user_id, organization_id=caller.organization_id)
+        rows = await found.order_by(*order_of(page.sort, SORTS)).offset(page.offset).limit(page.limit)
+        return Listed(
+            items=[row.to_domain() for row in rows], total=await found.count(), limit=page.limit, offset=page.offset
+        )
+
+    async def end(self, caller: Caller, id: str) -> None:
+        """
+        End a session of one's own, or with `sessions:write` of somebody in the organization.
+
+        Raises:
+            NotFound: No such living session that the caller may end.
+        """
+        mine = Q(organization_id=caller.organization_id)
+        if not caller.may("sessions:write"):
+            if caller.key_id is not None:
+                caller.require("sessions:write")
+            mine &= Q(user_id=caller.user_id)
+        row = await self._living().filter(mine, id=id).first()
+        if row is None:
+            raise NotFound.of("session", id)
+        await self._revoke(row.id, caller, "session.ended", row.user_id)
+
+    async def end_others(self, caller: Caller) -> int:
+        """
+        End every session of the caller's but the one that asks. Returns how many there were.
+
+        Raises:
+            Forbidden: An API key has no session that would stay.
+        """
+        if caller.session_id is None:
+            raise Forbidden("An API key has no session. Sign in with a password.")
+        async with self._database.transaction():
+            ended = await end_sessions(caller.user_id, self._clock.now(), but=caller.session_id)
+        self._accounts.callers.changed(caller.user_id)
+        return ended
+
+    def _living(self) -> QuerySet[SessionRow]:
+        now = self._clock.now()
+        idle = timedelta(seconds=self._settings.auth.idle_seconds)
+        awake = Q(kind=Kind.TOKEN.value) | Q(last_used__gt=now - idle)
+        return SessionRow.filter(awake, revoked_at=None, expires_at__gt=now)
 
     # Credentials -------------------------------------------------------------------------------------------------
 
@@ -179,7 +282,10 @@ class Sessions:
         if session is None or session.revoked_at is not None or session.expires_at <= now:
             raise Unauthenticated
         user = await UserRow.get_or_none(id=session.user_id, disabled=False)
-        if user is None:
+        idle = session.kind == Kind.COOKIE and now - session.last_used >= timedelta(
+            seconds=self._settings.auth.idle_seconds
+        )
+        if user is None or idle:
             raise Unauthenticated
         if now - session.last_used >= LAST_USED_EVERY:
             await self._note_use(lambda: SessionRow.filter(id=session.id).update(last_used=now))
@@ -201,44 +307,6 @@ class Sessions:
 
     # Parts -------------------------------------------------------------------------------------------------------
 
-    async def _verified(self, email: str, password: str, address: str) -> UserRow:
-        email = storable(email.strip().lower(), 255)
-        attempt = self._failures.attempt(email, address)
-        user = await UserRow.get_or_none(email=email)
-        known = user.password_hash if user is not None and not user.disabled else None
-        passwords = self._accounts.passwords
-        try:
-            right = len(password) <= MAX_LENGTH and await passwords.verify(known, password)
-        except QStoreError:
-            attempt.forgive()
-            raise
-        if user is None or not right:
-            log.info("sign_in_failed", address=address)
-            await self._note_refusal(email, user)
-            raise Unauthenticated(_WRONG)
-        attempt.forgive()
-        renewed = await passwords.hash(password) if passwords.is_outdated(user.password_hash) else None
-        async with self._database.transaction():
-            await UserRow.filter(id=user.id).update(last_active=self._clock.now())
-            if renewed is not None:
-                # Only over the hash that was verified: a password changed meanwhile stays changed.
-                await UserRow.filter(id=user.id, password_hash=user.password_hash).update(password_hash=renewed)
-        return user
-
-    async def _note_refusal(self, email: str, user: UserRow | None) -> None:
-        """In the chain of whose account it was; an address that nobody has belongs to the installation."""
-        try:
-            await self._audit.record(
-                "session.refused",
-                organization_id=user.organization_id if user else None,
-                actor=email,
-                user_id=user.id if user else "",
-                disabled=bool(user and user.disabled),
-            )
-        except QStoreError as error:
-            # A full disk must not tell more of a wrong password than that it is wrong.
-            log.warning("audit_not_written", action="session.refused", error=error.message)
-
     async def _start(
         self,
         session_id: str,
@@ -246,23 +314,27 @@ class Sessions:
         address: str,
         agent: str,
         *,
-        kind: str,
+        kind: Kind,
+        method: Method,
         refresh_hash: str | None = None,
         cookie_hash: str | None = None,
     ) -> None:
         now = self._clock.now()
+        await self._sweep(now)
         async with self._database.transaction():
             await SessionRow.create(
                 id=session_id,
                 user_id=user.id,
                 organization_id=user.organization_id,
-                kind=kind,
+                kind=kind.value,
+                method=method.value,
                 refresh_hash=refresh_hash,
                 cookie_hash=cookie_hash,
                 address=address[:64],
                 agent=storable(agent, 200),
                 last_used=now,
-                expires_at=now + timedelta(seconds=self._settings.auth.refresh_seconds),
+                created_at=now,
+                expires_at=self._end(now),
             )
             await self._audit.record(
                 "session.started",
@@ -274,8 +346,27 @@ class Sessions:
                 agent=storable(agent, 200),
             )
 
-    async def _revoke(self, session_id: str, who: UserRow | Caller, action: str) -> None:
-        user_id = who.id if isinstance(who, UserRow) else who.user_id
+    def _end(self, began: datetime) -> datetime:
+        auth = self._settings.auth
+        longest = began + timedelta(seconds=auth.session_seconds)
+        return min(self._clock.now() + timedelta(seconds=auth.refresh_seconds), longest)
+
+    async def _sweep(self, now: datetime) -> None:
+        """Forget sessions that ended long ago."""
+        if self._swept is not None and now < self._swept + SWEEP_EVERY:
+            return
+        self._swept = now
+        old = SessionRow.filter(expires_at__lt=now - KEEP_ENDED)
+        if await old.exists():
+            async with self._database.transaction():
+                await old.delete()
+
+    async def _revoke(self, session_id: str, who: UserRow | Caller, action: str, user_id: str | None = None) -> None:
+        """
+        Args:
+            who: Whose act it is, and whose session unless `user_id` says otherwise.
+        """
+        user_id = user_id or (who.id if isinstance(who, UserRow) else who.user_id)
         async with self._database.transaction():
             await SessionRow.filter(id=session_id, revoked_at=None).update(revoked_at=self._clock.now())
             await self._audit.record(
@@ -297,6 +388,11 @@ class Sessions:
             "access", user.id, session_id, seconds, email=user.email, organization_id=user.organization_id, role=role
         )
         return Tokens(access_token=access_token, refresh_token=refresh_token, token_type="Bearer", expires_in=seconds)
+
+
+async def end_sessions(user_id: str, now: datetime, *, but: str | None = None) -> int:
+    """Inside a transaction; whoever calls it tells `Callers` after the commit."""
+    return await SessionRow.filter(user_id=user_id, revoked_at=None).exclude(id=but or "").update(revoked_at=now)
 
 
 def _digest(secret: str) -> str:

@@ -74,13 +74,29 @@ class Limits:
     user: int = option(6_000, "Requests in a signed-in user's bucket.", low=1)
     address: int = option(300, "Requests in the bucket of an address without credentials.", low=1)
     sign_in_failures: int = option(10, "Failed sign-ins allowed per account and address in five minutes.", low=1)
+    sign_in_failures_address: int = option(100, "The same per address, whatever the accounts.", low=1)
+    sign_in_failures_account: int = option(
+        100, "The same per account, from addresses where it has not signed in before.", low=1
+    )
 
 
 @dataclass(frozen=True)
 class Auth:
     access_seconds: int = option(3_600, "Life of an access token.", low=60, high=86_400)
     refresh_seconds: int = option(30 * 86_400, "Life of a refresh token and of a dashboard session.", low=300)
+    session_seconds: int = option(90 * 86_400, "Life of a session that is refreshed again and again.", low=300)
+    idle_seconds: int = option(7 * 86_400, "A dashboard session ends when it is unused for so long.", low=300)
+    reset_seconds: int = option(30 * 60, "Life of a link that is mailed to who forgot their password.", low=60)
     setup_seconds: int = option(15 * 60, "Life of the one-time set-up token.", low=60)
+
+
+@dataclass(frozen=True)
+class Oidc:
+    issuer: str = option("", "Address of your OpenID Connect provider, such as https://id.example.org; empty: none.")
+    client_id: str = option("", "What the provider knows this installation as.")
+    client_secret: str = option("", "The secret that it gave out for that; empty: a public client.", secret=True)
+    name: str = option("single sign-on", "What people know the provider as: the button says “Continue with …”.")
+    authority: str = option("", "PEM file of the authority behind its certificate, where the system does not know it.")
 
 
 @dataclass(frozen=True)
@@ -100,7 +116,7 @@ class Webhooks:
 
 @dataclass(frozen=True)
 class Smtp:
-    host: str = option("", "Mail server that takes alerts; empty: no mail is sent.")
+    host: str = option("", "Mail server that takes alerts and reset links; empty: no mail is sent.")
     port: int = option(587, "Its port; usually 587 for starttls, 465 for implicit.", low=1, high=65535)
     tls: str = option("starttls", "starttls, implicit, or none (only for a mail server on this machine).")
     user: str = option("", "Name to sign in with; empty: no sign-in.")
@@ -127,6 +143,7 @@ class Settings:
     datasets: Datasets = Datasets()
     limits: Limits = Limits()
     auth: Auth = Auth()
+    oidc: Oidc = Oidc()
     predictions: Predictions = Predictions()
     webhooks: Webhooks = Webhooks()
     smtp: Smtp = Smtp()

@@ -18,6 +18,7 @@ import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from qstore_appliance.errors import ConfigurationInvalid
 from qstore_appliance.settings.allowances import allowance
@@ -279,10 +280,12 @@ def _validate(settings: Settings) -> None:
             )
     for text in settings.webhooks.allow:
         allowance(text)
-    for key, file in (("webhooks.authority", settings.webhooks.authority), ("smtp.authority", settings.smtp.authority)):
+    authorities = {name: getattr(settings, name).authority for name in ("webhooks", "smtp", "oidc")}
+    for key, file in ((f"{name}.authority", authority) for name, authority in authorities.items()):
         if file and not Path(file).is_file():
             raise ConfigurationInvalid(f"{key}: {file}: no such file")
     _validate_smtp(settings.smtp)
+    _validate_oidc(settings)
 
 
 def _validate_smtp(smtp: Smtp) -> None:
@@ -296,6 +299,23 @@ def _validate_smtp(smtp: Smtp) -> None:
         raise ConfigurationInvalid("smtp.sender: write the address that mail comes from, such as lab@example.org")
     if smtp.password and not smtp.user:
         raise ConfigurationInvalid("smtp.password: there is no smtp.user that it belongs to")
+
+
+def _validate_oidc(settings: Settings) -> None:
+    oidc = settings.oidc
+    if not oidc.issuer:
+        return
+    parts = urlsplit(oidc.issuer)
+    if parts.query or parts.fragment or not parts.hostname or oidc.issuer != oidc.issuer.strip():
+        raise ConfigurationInvalid("oidc.issuer: write the provider's address, such as https://id.example.org")
+    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in {"localhost", "127.0.0.1", "::1"}):
+        raise ConfigurationInvalid("oidc.issuer: must begin with https://")
+    if not oidc.client_id:
+        raise ConfigurationInvalid("oidc.client_id: the provider's name for this installation is missing")
+    if not settings.server.host.strip("0.:") and not settings.server.public_url:
+        raise ConfigurationInvalid(
+            "server.public_url: the provider sends browsers back there; write the address that people open"
+        )
 
 
 def default_data_dir(environment: Mapping[str, str] | None = None) -> Path:

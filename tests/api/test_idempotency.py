@@ -84,6 +84,15 @@ async def test_an_api_keys_secret_is_not_kept(owner: httpx.AsyncClient) -> None:
     assert second == first | {"key": None}
 
 
+async def test_a_webhook_secret_is_not_kept(owner: httpx.AsyncClient) -> None:
+    """Nor does a repetition show what webhooks are signed with."""
+    headers = {"Idempotency-Key": "rotate"}
+    first, second = [await owner.post("/v1/webhooks/secret", headers=headers) for _ in range(2)]
+
+    assert first.json()["data"]["secret"]
+    assert second.json()["data"] == {"secret": None}
+
+
 async def test_a_client_that_gives_up_finds_its_answer(
     served: Served, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,10 @@ def test_the_public_list_is_short() -> None:
     """Without credentials there is nothing but probes, the documentation and the door."""
     public = {name(endpoint) for endpoint in endpoints() if endpoint.permission == PUBLIC}
 
-    assert public == {"GET /health", "GET /ready", "GET /openapi.json", "POST /v1/auth/token"}
+    assert public == {
+        *("GET /health", "GET /ready", "GET /openapi.json", "POST /v1/auth/token"),
+        *("POST /v1/auth/password-reset", "POST /v1/auth/password-reset/confirm"),
+    }
 
 
 def test_every_permission_is_a_scope_that_a_role_has() -> None:

@@ -27,6 +27,7 @@ def pages(job: dict[str, Any]) -> list[tuple[str, str]]:
         ("/app/models", "[data-part=rows] tr"),
         (f"/app/models/{job['model_id']}", "[data-part=examples] button"),
         ("/app/costs", "[data-part=rows] tr"),
+        ("/app/account", "[data-part=session-rows] tr"),
     ]
 
 
@@ -120,7 +121,7 @@ def test_the_keyboard_reaches_everything(page: Any, digits_job: dict[str, Any]):
     page.goto(f"/app/jobs/{digits_job['id']}")
     page.get_by_role("link", name="Open the model").wait_for()
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("(document.activeElement.ariaLabel ?? document.activeElement.textContent).trim()"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
@@ -130,6 +131,7 @@ def test_the_keyboard_reaches_everything(page: Any, digits_job: dict[str, Any]):
         "Q-Store Appliance",
         "Jobs",
         "Models",
+        "Your account",
         "Dark or light",
         "Sign out",
         "Open the model",
@@ -139,6 +141,7 @@ def test_the_keyboard_reaches_everything(page: Any, digits_job: dict[str, Any]):
         "Q-Store Appliance",
         "Jobs",
         "Models",
+        "Your account",
         "Dark or light",
         "Sign out",
         "Jobs",

@@ -11,8 +11,12 @@ import pytest_asyncio
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.services.accounts import Accounts
+from qstore_appliance.services.codes import Codes
+from qstore_appliance.services.notices import Notices
+from qstore_appliance.services.outbox import Outbox
 from qstore_appliance.services.passwords import Passwords
 from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.sign_ins import SignIns
 from qstore_appliance.settings import Database as DatabaseSettings
 from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock
@@ -86,5 +90,30 @@ def accounts(database: Database, clock: SteppingClock, passwords: Passwords, set
 
 
 @pytest.fixture
-def sessions(database: Database, clock: SteppingClock, accounts: Accounts, settings: Settings) -> Sessions:
-    return Sessions(database, clock, accounts, settings, SECRET)
+def notices(database: Database, clock: SteppingClock, settings: Settings) -> Notices:
+    """What is told of lies in the outbox, which nobody empties."""
+    return Notices(Outbox(database, clock, settings, {}), clock, settings)
+
+
+@pytest.fixture
+def codes(database: Database, clock: SteppingClock) -> Codes:
+    return Codes(database, clock, SECRET)
+
+
+@pytest.fixture
+def sign_ins(
+    database: Database, clock: SteppingClock, passwords: Passwords, codes: Codes, notices: Notices, settings: Settings
+) -> SignIns:
+    return SignIns(database, clock, passwords, codes, notices, settings)
+
+
+@pytest.fixture
+def sessions(
+    database: Database,
+    clock: SteppingClock,
+    accounts: Accounts,
+    sign_ins: SignIns,
+    notices: Notices,
+    settings: Settings,
+) -> Sessions:
+    return Sessions(database, clock, accounts, sign_ins, notices, settings, SECRET)

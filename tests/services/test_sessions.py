@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import jwt
@@ -10,13 +11,27 @@ import pytest
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import ApiKeyRow, SessionRow, UserRow
+from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import SCOPES, Role, Tokens, User
-from qstore_appliance.errors import ConfigurationInvalid, Forbidden, RateLimited, Unauthenticated, Unavailable
+from qstore_appliance.domain.listing import Page
+from qstore_appliance.errors import (
+    ConfigurationInvalid,
+    Forbidden,
+    NotFound,
+    QStoreError,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.callers import cut
+from qstore_appliance.services.codes import Codes
 from qstore_appliance.services.failures import Failures
+from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.passwords import Passwords
 from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.sign_ins import SignIns
+from qstore_appliance.services.tokens import TokenSigner
 from qstore_appliance.settings import Settings
 from tests.factories import PASSWORD, SteppingClock, make_caller, make_key_draft
 from tests.services.conftest import SECRET
@@ -109,12 +124,10 @@ class TestTokens:
         with pytest.raises(Unauthenticated):
             await sessions.by_access_token(tokens.access_token)
 
-    def test_weak_secret(
-        self, database: Database, clock: SteppingClock, accounts: Accounts, settings: Settings
-    ) -> None:
+    def test_weak_secret(self, clock: SteppingClock) -> None:
         """A secret that could be guessed stops the start."""
         with pytest.raises(ConfigurationInvalid):
-            Sessions(database, clock, accounts, settings, b"x" * 31)
+            TokenSigner(b"x" * 31, clock)
 
 
 class TestRefresh:
@@ -227,14 +240,20 @@ class TestSignIn:
             assert await sessions.sign_in(" Ada@Example.org", PASSWORD, **WHERE)
 
     async def test_outdated_hash_is_renewed(
-        self, database: Database, clock: SteppingClock, settings: Settings, owner: User
+        self,
+        database: Database,
+        clock: SteppingClock,
+        codes: Codes,
+        notices: Notices,
+        settings: Settings,
+        owner: User,
     ) -> None:
         """When the parameters of hashing have grown, the next sign-in renews the user's hash."""
         stronger = Passwords(time_cost=2, memory_kib=16)
-        accounts = Accounts(database, clock, stronger, settings)
+        sign_ins = SignIns(database, clock, stronger, codes, notices, settings)
         before = (await UserRow.get(id=owner.id)).password_hash
 
-        await Sessions(database, clock, accounts, settings, SECRET).sign_in(owner.email, PASSWORD, **WHERE)
+        await sign_ins.verified(owner.email, PASSWORD, None, "192.0.2.7")
 
         after = (await UserRow.get(id=owner.id)).password_hash
         assert "m=8,t=1" in before
@@ -252,6 +271,36 @@ class TestSignIn:
 
         assert failures.attempt("ada", "2001:db8:0:1::1")
         assert failures.attempt("bob", "2001:db8::1")
+
+    async def test_spraying(self, sessions: Sessions, owner: User) -> None:
+        """One address that tries a password on many accounts is stopped, whatever the accounts."""
+        answers = [
+            await refused(sessions.sign_in(f"user{number}@example.org", "wrong", **WHERE)) for number in range(101)
+        ]
+
+        assert answers == [Unauthenticated] * 100 + [RateLimited]
+        assert await sessions.sign_in(owner.email, PASSWORD, address="192.0.2.8", agent="pytest")
+
+    async def test_nobody_is_locked_out_from_afar(self, sessions: Sessions, owner: User) -> None:
+        """A hundred failures from everywhere close an account to new places; where its owner was, they come in."""
+        await sessions.sign_in(owner.email, PASSWORD, **WHERE)
+        for number in range(100):
+            await refused(sessions.sign_in(owner.email, "wrong", address=f"198.51.100.{number}", agent="pytest"))
+
+        assert await refused(sessions.sign_in(owner.email, PASSWORD, address="203.0.113.1", agent="x")) is RateLimited
+        assert await refused(sessions.sign_in("no@example.org", PASSWORD, address="203.0.113.1", agent="x")) is (
+            Unauthenticated
+        )
+        assert await sessions.sign_in(owner.email, PASSWORD, **WHERE)
+
+
+async def refused(call: Awaitable[Any]) -> type[BaseException] | None:
+    """How a call was refused; None where it was not."""
+    try:
+        await call
+    except QStoreError as error:
+        return type(error)
+    return None
 
 
 class TestCookies:
@@ -280,6 +329,128 @@ class TestCookies:
 
         with pytest.raises(Unauthenticated):
             await sessions.by_cookie(value)
+
+    async def test_signing_in_again(self, sessions: Sessions, owner: User) -> None:
+        """A browser that signs in again gets another cookie, and the one before is dead."""
+        first, before = await sessions.sign_in_cookie(owner.email, PASSWORD, **WHERE)
+
+        second, _ = await sessions.sign_in_cookie(owner.email, PASSWORD, instead_of=before, **WHERE)
+
+        assert first != second
+        assert await sessions.by_cookie(second)
+        with pytest.raises(Unauthenticated):
+            await sessions.by_cookie(first)
+
+    async def test_idle(self, sessions: Sessions, accounts: Accounts, owner: User, clock: SteppingClock) -> None:
+        """A dashboard that nobody has looked at for a week is signed out; one that is used goes on."""
+        used, caller = await sessions.sign_in_cookie(owner.email, PASSWORD, **WHERE)
+        idle, _ = await sessions.sign_in_cookie(owner.email, PASSWORD, **WHERE)
+        clock.advance(days=6)
+        accounts.callers.changed(owner.id)
+        await sessions.by_cookie(used)
+        clock.advance(days=1)
+        accounts.callers.changed(owner.id)
+
+        assert await sessions.by_cookie(used)
+        with pytest.raises(Unauthenticated):
+            await sessions.by_cookie(idle)
+        assert [session.id for session in (await sessions.listed(caller, Page())).items] == [caller.session_id]
+
+
+class TestOwnSessions:
+    async def test_list(self, sessions: Sessions, owner: User) -> None:
+        """Everybody sees where they are signed in, and how."""
+        await sessions.sign_in(owner.email, PASSWORD, address="192.0.2.9", agent="a notebook")
+        _, caller = await sessions.sign_in_cookie(owner.email, PASSWORD, **WHERE)
+
+        listed = await sessions.listed(caller, Page(sort="created_at"))
+
+        assert listed.total == 2
+        assert [(one.kind, one.method, one.address, one.agent) for one in listed.items] == [
+            ("token", "password", "192.0.2.9", "a notebook"),
+            ("cookie", "password", "192.0.2.7", "pytest"),
+        ]
+
+    async def test_end(self, sessions: Sessions, owner: User, tokens: Tokens) -> None:
+        """A session that its user ends is dead at once, and ended once."""
+        _, caller = await sessions.sign_in_cookie(owner.email, PASSWORD, **WHERE)
+        other = (await sessions.by_access_token(tokens.access_token)).session_id
+        assert other is not None
+
+        await sessions.end(caller, other)
+
+        with pytest.raises(Unauthenticated):
+            await sessions.by_access_token(tokens.access_token)
+        with pytest.raises(Unauthenticated):
+            await sessions.refresh(tokens.refresh_token, **WHERE)
+        with pytest.raises(NotFound):
+            await sessions.end(caller, other)
+
+    async def test_end_others(self, sessions: Sessions, owner: User, tokens: Tokens) -> None:
+        """All others end, and the one that asks goes on."""
+        value, caller = await sessions.sign_in_cookie(owner.email, PASSWORD, **WHERE)
+
+        assert await sessions.end_others(caller) == 1
+
+        assert await sessions.by_cookie(value)
+        with pytest.raises(Unauthenticated):
+            await sessions.by_access_token(tokens.access_token)
+
+    async def test_whose(self, sessions: Sessions, accounts: Accounts, owner: User) -> None:
+        """An administrator sees and ends those of the organization; others theirs alone; nobody another's."""
+        await accounts.create_user("dev@example.org", "Analytical Engines", "developer", PASSWORD)
+        await accounts.create_user("eve@example.org", "Difference Engines", "owner", PASSWORD)
+        (_, admin), (_, developer), (_, stranger) = [
+            await sessions.sign_in_cookie(email, PASSWORD, **WHERE)
+            for email in (owner.email, "dev@example.org", "eve@example.org")
+        ]
+        assert admin.session_id is not None
+        assert developer.session_id is not None
+
+        assert (await sessions.listed(admin, Page(), developer.user_id)).total == 1
+        assert (await sessions.listed(stranger, Page(), developer.user_id)).total == 0
+        with pytest.raises(Forbidden):
+            await sessions.listed(developer, Page(), admin.user_id)
+        for caller in (developer, stranger):
+            with pytest.raises(NotFound):
+                await sessions.end(caller, admin.session_id)
+        with pytest.raises(NotFound):
+            await sessions.end(stranger, developer.session_id)
+        await sessions.end(admin, developer.session_id)
+        assert (await sessions.listed(developer, Page())).total == 0
+
+    async def test_keys(self, sessions: Sessions, owner: User) -> None:
+        """An API key without the permission neither sees nor ends sessions."""
+        _, caller = await sessions.sign_in_cookie(owner.email, PASSWORD, **WHERE)
+        key = make_caller(
+            user_id=owner.id, organization_id=owner.organization_id, session_id=None, key_id=ids.new("key")
+        )
+        assert caller.session_id is not None
+
+        for call in (sessions.listed(key, Page()), sessions.end(key, caller.session_id), sessions.end_others(key)):
+            assert await refused(call) is Forbidden
+
+    async def test_the_longest_session(self, sessions: Sessions, tokens: Tokens, clock: SteppingClock) -> None:
+        """A session that is refreshed again and again ends ninety days after it began."""
+        for _ in range(4):
+            clock.advance(days=22)
+            tokens = await sessions.refresh(tokens.refresh_token, **WHERE)
+        clock.advance(days=2)
+
+        with pytest.raises(Unauthenticated):
+            await sessions.refresh(tokens.refresh_token, **WHERE)
+        with pytest.raises(Unauthenticated):
+            await sessions.by_access_token(tokens.access_token)
+
+    async def test_old_ones_are_forgotten(
+        self, sessions: Sessions, owner: User, tokens: Tokens, clock: SteppingClock
+    ) -> None:
+        """Ninety days after their end sessions are deleted, by the next sign-in."""
+        clock.advance(days=30 + 91)
+
+        await sessions.sign_in(owner.email, PASSWORD, **WHERE)
+
+        assert await SessionRow.all().count() == 1
 
 
 class TestRevocation:

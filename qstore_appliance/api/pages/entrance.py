@@ -1,4 +1,4 @@
-"""Set-up, sign-in, sign-out. The forms post JSON; the answer carries the session's cookie."""
+"""Set-up, sign-in, sign-out, forgotten passwords. The forms post JSON; the answer carries the session's cookie."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from qstore_appliance.api import envelope, identity, inputs
 from qstore_appliance.api.pages import shell
 from qstore_appliance.domain.accounts import SetupDraft
 from qstore_appliance.domain.drafts import Draft
+from qstore_appliance.domain.sessions import Code
 
 #: Bytes of a filled-in form.
 FORM = 20_000
@@ -23,6 +24,8 @@ _OWN_PAGE = re.compile(r"/app/[A-Za-z0-9_/-]{0,200}|/docs|/redoc|/graphql")
 class SignInDraft(Draft):
     email: Annotated[str, StringConstraints(max_length=255)]
     password: Annotated[str, StringConstraints(max_length=256)]
+    #: Of the second factor; the page asks for it once the server has said so.
+    code: Code | None = None
 
 
 async def setup_page(request: Request) -> HTTPResponse:
@@ -46,13 +49,21 @@ async def sign_in_page(request: Request) -> HTTPResponse:
         return redirect(target)
     if not await request.app.ctx.appliance.accounts.has_users():
         return redirect("/app/setup")
-    return shell.page(request, "sign_in.html", next=target, signed_out="out" in request.args)
+    appliance = request.app.ctx.appliance
+    return shell.page(
+        request,
+        "sign_in.html",
+        next=target,
+        signed_out="out" in request.args,
+        mailed=appliance.password_changes.mailed,
+        provider=appliance.settings.oidc.name if appliance.identities.offered else "",
+    )
 
 
 async def sign_in(request: Request) -> HTTPResponse:
     await inputs.receive(request, FORM)
     draft = inputs.body(request, SignInDraft)
-    return await _signed_in(request, draft.email, draft.password)
+    return await _signed_in(request, draft.email, draft.password, code=draft.code)
 
 
 async def sign_out(request: Request) -> HTTPResponse:
@@ -65,15 +76,30 @@ async def sign_out(request: Request) -> HTTPResponse:
     return response
 
 
+async def forgotten_page(request: Request) -> HTTPResponse:
+    """Where somebody asks for a link, or reads whom to ask where no mail is sent."""
+    return shell.page(request, "forgotten.html", mailed=request.app.ctx.appliance.password_changes.mailed)
+
+
+async def reset_page(request: Request) -> HTTPResponse:
+    """Where a mailed link leads. Its secret stands behind the `#`, which browsers keep to themselves."""
+    return shell.page(request, "reset.html")
+
+
 def own_page(target: str) -> str:
     """Where to go after the door: a page of ours, never an address that somebody put into a link."""
     return target if _OWN_PAGE.fullmatch(target) else JOBS
 
 
-async def _signed_in(request: Request, email: str, password: str, *, status: int = 200) -> HTTPResponse:
+async def _signed_in(
+    request: Request, email: str, password: str, *, code: str | None = None, status: int = 200
+) -> HTTPResponse:
     agent = request.headers.get("user-agent", "")[:255]
     sessions = request.app.ctx.appliance.sessions
-    value, caller = await sessions.sign_in_cookie(email, password, address=identity.address(request), agent=agent)
+    # A browser that signs in gets a new cookie, and the session of the old one ends: nobody waits in it.
+    value, caller = await sessions.sign_in_cookie(
+        email, password, code=code, address=identity.address(request), agent=agent, instead_of=request.ctx.caller
+    )
     response = envelope.success(request, {"email": caller.email, "role": caller.role}, status)
     identity.set_cookie(response, request.app.ctx.settings, value)
     return response

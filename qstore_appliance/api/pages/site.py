@@ -8,7 +8,7 @@ import shlex
 from sanic import Blueprint, Request
 from sanic.response import HTTPResponse, redirect
 
-from qstore_appliance.api.pages import assets, entrance, explorers, shell
+from qstore_appliance.api.pages import assets, entrance, explorers, provider, shell
 from qstore_appliance.domain import ids
 
 GET = ("GET", "HEAD")
@@ -48,6 +48,10 @@ async def costs(request: Request) -> HTTPResponse:
     return await shell.inside(request, "costs.html", "costs")
 
 
+async def account(request: Request) -> HTTPResponse:
+    return await shell.inside(request, "account.html", "account")
+
+
 async def missing(request: Request, path: str) -> HTTPResponse:
     """Everything else under `/app`."""
     if request.ctx.caller is None:
@@ -79,6 +83,10 @@ blueprint.add_route(entrance.setup, "/app/setup", methods=("POST",), stream=True
 blueprint.add_route(entrance.sign_in_page, "/app/sign-in", methods=GET)
 blueprint.add_route(entrance.sign_in, "/app/sign-in", methods=("POST",), stream=True)
 blueprint.add_route(entrance.sign_out, "/app/sign-out", methods=("POST",), stream=True)
+blueprint.add_route(entrance.forgotten_page, "/app/forgotten", methods=GET)
+blueprint.add_route(entrance.reset_page, "/app/reset", methods=GET)
+blueprint.add_route(provider.depart, "/app/provider", methods=GET)
+blueprint.add_route(provider.arrive, "/app/provider/callback", methods=GET)
 blueprint.add_route(jobs, "/app/jobs", methods=GET)
 blueprint.add_route(job, "/app/jobs/<job_id:str>", methods=GET)
 blueprint.add_route(models, "/app/models", methods=GET)
@@ -86,6 +94,7 @@ blueprint.add_route(model, "/app/models/<model_id:str>", methods=GET)
 blueprint.add_route(costs, "/app/costs", methods=GET)
 blueprint.add_route(explorers.swagger, "/docs", methods=GET)
 blueprint.add_route(explorers.redoc, "/redoc", methods=GET)
+blueprint.add_route(account, "/app/account", methods=GET)
 blueprint.add_route(missing, "/app/<path:path>", methods=GET)
 
 

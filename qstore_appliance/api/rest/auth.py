@@ -9,7 +9,8 @@ from qstore_appliance.api.envelope import nothing, success
 from qstore_appliance.api.identity import address, clear_cookie
 from qstore_appliance.api.inputs import document, validated
 from qstore_appliance.api.registry import PUBLIC, SIGNED_IN, Routes
-from qstore_appliance.domain.accounts import PasswordGrant, RefreshGrant, Tokens
+from qstore_appliance.domain.accounts import Tokens
+from qstore_appliance.domain.sessions import PasswordGrant, RefreshGrant
 
 routes = Routes("auth")
 
@@ -20,7 +21,7 @@ GRANT = 20_000
 
 @routes.post("/v1/auth/token", PUBLIC, body=(PasswordGrant, RefreshGrant), answer=Tokens, body_bytes=GRANT)
 async def token(request: Request) -> HTTPResponse:
-    """Exchange a password, or a refresh token, for an access token."""
+    """Exchange a password (and a code, where there is a second factor), or a refresh token, for an access token."""
     sessions = request.app.ctx.appliance.sessions
     origin = {"address": address(request), "agent": request.headers.get("user-agent", "")[:200]}
     wish = document(request)
@@ -28,7 +29,7 @@ async def token(request: Request) -> HTTPResponse:
         refresh = validated(RefreshGrant, wish)
         return success(request, await sessions.refresh(refresh.refresh_token, **origin))
     password = validated(PasswordGrant, wish)
-    return success(request, await sessions.sign_in(password.email, password.password, **origin))
+    return success(request, await sessions.sign_in(password.email, password.password, code=password.code, **origin))
 
 
 @routes.post("/v1/auth/logout", SIGNED_IN, status=204)

@@ -28,7 +28,12 @@ _IONQ_JOB = (
 
 #: Route → codes beyond those that its declaration implies.
 PARTICULAR: dict[str, tuple[str, ...]] = {
-    "POST /v1/auth/token": ("STORAGE_FULL", "UNAUTHENTICATED"),
+    "POST /v1/auth/token": ("SECOND_FACTOR_REQUIRED", "STORAGE_FULL", "UNAUTHENTICATED"),
+    "POST /v1/auth/password-reset": ("REFUSED", "STORAGE_FULL"),
+    "POST /v1/auth/password-reset/confirm": ("GONE", "STORAGE_FULL"),
+    "POST /v1/users/me/second-factor/confirm": ("NOT_FOUND",),
+    "POST /v1/users/me/second-factor/recovery-codes": ("NOT_FOUND",),
+    "POST /v1/users/me/second-factor/remove": ("NOT_FOUND",),
     "POST /v1/circuits": ("INVALID_CIRCUIT",),
     "POST /v1/circuits/import": ("INVALID_CIRCUIT", *_ENGINE),
     "POST /v1/circuits/{id}/run": (

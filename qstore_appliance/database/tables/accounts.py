@@ -9,6 +9,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from qstore_appliance.domain.accounts import ApiKey, Organization, OrganizationSettings, Role, User
+from qstore_appliance.domain.sessions import Kind, Method, Session
 
 
 class OrganizationRow(Model):
@@ -115,6 +116,8 @@ class SessionRow(Model):
     user_id: str
     organization_id = fields.CharField(max_length=40)
     kind = fields.CharField(max_length=10)
+    #: How they proved who they are: `domain.sessions.Method`.
+    method = fields.CharField(max_length=20, default="password", db_default="password")
     refresh_hash = fields.CharField(max_length=64, null=True, db_index=True)
     previous_hash = fields.CharField(max_length=64, null=True, db_index=True)
     rotated_at = fields.DatetimeField(null=True)
@@ -128,6 +131,19 @@ class SessionRow(Model):
 
     class Meta:
         table = "sessions"
+
+    def to_domain(self) -> Session:
+        return Session(
+            id=self.id,
+            user_id=self.user_id,
+            kind=Kind(self.kind),
+            method=Method(self.method),
+            address=self.address,
+            agent=self.agent,
+            created_at=self.created_at,
+            last_used=self.last_used,
+            expires_at=self.expires_at,
+        )
 
 
 class SetupRow(Model):

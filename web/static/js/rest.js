@@ -29,6 +29,11 @@ export async function put(path, body) {
   return (await answer("PUT", path, body)).data;
 }
 
+/** Ends a thing that is there. */
+export async function remove(path) {
+  return (await answer("DELETE", path)).data;
+}
+
 export function signIn() {
   const here = location.pathname + location.search;
   location.assign(`/app/sign-in?next=${encodeURIComponent(here)}`);
@@ -50,6 +55,7 @@ async function answer(method, path, body, key) {
   } catch {
     throw new Fault(0, "OFFLINE", "The server does not answer. Is it still running?");
   }
+  if (response.status === 204) return { data: null };
   let envelope = null;
   try {
     envelope = await response.json();
