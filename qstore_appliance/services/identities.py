@@ -25,6 +25,7 @@ from qstore_appliance.domain.notices import Notice
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.domain.sessions import Method
 from qstore_appliance.errors import Forbidden, NotFound, QStoreError, Unauthenticated, Unavailable
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.seals import Seal
 from qstore_appliance.services.sessions import Sessions
@@ -75,6 +76,7 @@ class Identities:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._audit = Audit(database, clock)
         self._provider = provider
         self._sessions = sessions
         self._notices = notices
@@ -152,6 +154,14 @@ class Identities:
         user = await self._linked(identity) if known is None else await UserRow.get_or_none(id=known.user_id)
         if user is None or user.disabled:
             log.info("provider_sign_in_refused", subject=identity.subject)
+            await self._audit.record(
+                "session.refused",
+                organization_id=user.organization_id if user else None,
+                actor=identity.email or identity.subject,
+                user_id=user.id if user else "",
+                subject=identity.subject,
+                issuer=identity.issuer,
+            )
             raise Forbidden(_STRANGER)
         now = self._clock.now()
         async with self._database.transaction():
@@ -178,6 +188,14 @@ class Identities:
                     last_used=now,
                 )
                 await self._notices.tell(user, Notice.PROVIDER_LINKED, issuer=identity.issuer)
+                await self._audit.record(
+                    "identity.linked",
+                    organization_id=user.organization_id,
+                    actor=user.email,
+                    user_id=user.id,
+                    subject=identity.subject,
+                    issuer=identity.issuer,
+                )
         except IntegrityError:
             # Somebody else at the provider is this user: the address has changed hands there.
             return None

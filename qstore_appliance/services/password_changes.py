@@ -15,6 +15,7 @@ from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.notices import Notice
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Gone, QStoreError, Refused
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.callers import Callers
 from qstore_appliance.services.failures import Failures
 from qstore_appliance.services.notices import Notices
@@ -46,6 +47,7 @@ class PasswordChanges:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._audit = Audit(database, clock)
         self._passwords = passwords
         self._sign_ins = sign_ins
         self._notices = notices
@@ -123,6 +125,14 @@ class PasswordChanges:
             await spend_links(user.id, now)
             await end_sessions(user.id, now, but=but)
             await self._notices.tell(user, Notice.PASSWORD_CHANGED)
+            await self._audit.record(
+                "user.password_changed",
+                organization_id=user.organization_id,
+                actor=user.email,
+                user_id=user.id,
+                subject=user.id,
+                by_link=link is not None,
+            )
         self._callers.changed(user.id)
 
     async def _mail(self, email: str) -> None:

@@ -17,6 +17,7 @@ from qstore_appliance.domain.ports import Clock
 from qstore_appliance.domain.second_factors import Enrolment, SecondFactor
 from qstore_appliance.errors import Conflict, Forbidden, NotFound, SecondFactorRequired, ValidationFailed
 from qstore_appliance.services.callers import Callers
+from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.codes import Codes
 from qstore_appliance.services.failures import Failures
 from qstore_appliance.services.notices import Notices
@@ -39,6 +40,7 @@ class SecondFactors:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._audit = Audit(database, clock)
         self._sign_ins = sign_ins
         self._codes = codes
         self._notices = notices
@@ -105,6 +107,9 @@ class SecondFactors:
             recovery_codes = await self._codes.new_recovery_codes(caller.user_id)
             await end_sessions(caller.user_id, now, but=caller.session_id)
             await self._tell(caller.user_id, Notice.SECOND_FACTOR_ADDED)
+            await self._audit.record(
+                "second_factor.added", organization_id=caller.organization_id, caller=caller, subject=caller.user_id
+            )
         self._callers.changed(caller.user_id)
         return recovery_codes
 
@@ -117,7 +122,14 @@ class SecondFactors:
         """
         await self._shown(caller, password, code, address)
         async with self._database.transaction():
-            return await self._codes.new_recovery_codes(caller.user_id)
+            recovery_codes = await self._codes.new_recovery_codes(caller.user_id)
+            await self._audit.record(
+                "second_factor.codes_renewed",
+                organization_id=caller.organization_id,
+                caller=caller,
+                subject=caller.user_id,
+            )
+        return recovery_codes
 
     async def remove(self, caller: Caller, password: str, code: str, address: str) -> None:
         """
@@ -131,6 +143,9 @@ class SecondFactors:
         await self._shown(caller, password, code, address)
         async with self._database.transaction():
             await self._drop(caller.user_id)
+            await self._audit.record(
+                "second_factor.removed", organization_id=caller.organization_id, caller=caller, subject=caller.user_id
+            )
 
     async def drop(self, email: str) -> None:
         """
@@ -144,6 +159,7 @@ class SecondFactors:
             raise NotFound("No user with this e-mail address.", details={"email": email[:255]})
         async with self._database.transaction():
             await self._drop(user.id)
+            await self._audit.record("second_factor.removed", organization_id=user.organization_id, subject=user.id)
 
     async def _shown(self, caller: Caller, password: str, code: str, address: str) -> None:
         await self._sign_ins.confirmed(caller, password, address)

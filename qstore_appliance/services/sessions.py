@@ -213,6 +213,9 @@ class Sessions:
             raise Forbidden("An API key has no session. Sign in with a password.")
         async with self._database.transaction():
             ended = await end_sessions(caller.user_id, self._clock.now(), but=caller.session_id)
+            await self._audit.record(
+                "session.others_ended", organization_id=caller.organization_id, caller=caller, ended=ended
+            )
         self._accounts.callers.changed(caller.user_id)
         return ended
 

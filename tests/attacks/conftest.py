@@ -22,8 +22,14 @@ from qstore_appliance.settings import Settings
 from tests.acceptance.processes import Served, data
 from tests.api.conftest import furnish
 
-#: Tests that are not about limits send more than a stranger may.
-WIDE = {"QSTORE_LIMITS__ADDRESS": "10000000", "QSTORE_LIMITS__USER": "10000000", "QSTORE_LIMITS__KEY": "10000000"}
+#: Tests that are not about limits send more than a stranger may, and all of them fail to sign in from one address.
+WIDE = {
+    "QSTORE_LIMITS__ADDRESS": "10000000",
+    "QSTORE_LIMITS__USER": "10000000",
+    "QSTORE_LIMITS__KEY": "10000000",
+    "QSTORE_LIMITS__SIGN_IN_FAILURES_ADDRESS": "1000000",
+    "QSTORE_LIMITS__SIGN_IN_FAILURES_ACCOUNT": "1000000",
+}
 CIRCUIT: dict[str, Any] = {
     "name": "c",
     "n_qubits": 2,

@@ -8,13 +8,15 @@ import unicodedata
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from qstore_appliance.errors import ValidationFailed
 from qstore_appliance.services.passwords import check_password
-from tests.attacks.conftest import Fortress, code
+from tests.acceptance.processes import Served
+from tests.attacks.conftest import WIDE, Fortress, code, furnished
 
 PASSWORD = "correct horse battery"
 
@@ -131,6 +133,31 @@ def test_the_victim_is_not_locked_out(fortress: Fortress) -> None:
         answer = sign_in(victim, "viewer@example.org", PASSWORD)
 
     assert (last.status_code, answer.status_code) == (429, 200)
+
+
+@pytest.mark.attack("A11")
+def test_from_many_addresses_and_at_many_accounts(tmp_path: Path) -> None:
+    """Spraying from one address and guessing one account from many are both stopped; where its owner was, they come in."""
+    furnished(tmp_path / "data")
+    limits = {"QSTORE_LIMITS__SIGN_IN_FAILURES_ADDRESS": "20", "QSTORE_LIMITS__SIGN_IN_FAILURES_ACCOUNT": "15"}
+    server = Served(tmp_path / "data", **WIDE | limits)
+
+    def at(address: str, email: str, password: str) -> int:
+        transport = httpx.HTTPTransport(local_address=address)
+        with httpx.Client(base_url=server.address, transport=transport, timeout=60) as client:
+            return sign_in(client, email, password).status_code
+
+    try:
+        sprayed = [at("127.0.0.5", somebody(), "wrong") for _ in range(22)]
+        home = at("127.0.0.6", "viewer@example.org", PASSWORD)
+        guessed = [at(f"127.0.1.{number}", "viewer@example.org", "wrong") for number in range(1, 18)]
+
+        assert sprayed == [401] * 20 + [429] * 2
+        assert guessed == [401] * 15 + [429] * 2
+        assert (home, at("127.0.0.6", "viewer@example.org", PASSWORD)) == (200, 200)
+        assert at("127.0.2.1", "viewer@example.org", PASSWORD) == 429
+    finally:
+        server.stop()
 
 
 @pytest.mark.attack("A12")

@@ -191,8 +191,9 @@ def test_giants_and_floods(fortress: Fortress, stack: ExitStack) -> None:
     with contextlib.suppress(ConnectionClosed):
         fragments.send("x" for _ in range(70_000))
 
-    assert [close_code(giant), close_code(flood)] == [1009, 1008]
+    assert close_code(giant) == 1009
     # Cut off in the middle of a flood, the goodbye may not get through.
+    assert close_code(flood) in (1006, 1008)
     assert close_code(fragments) in (1006, 1008, 1009)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.audit import AuditRow
 from qstore_appliance.database.tables.outbox import OutboxRow
 from qstore_appliance.database.tables.sign_in import IdentityRow
 from qstore_appliance.deliveries.provider import Provider
@@ -71,6 +72,7 @@ async def test_somebody_comes_back(
     assert again.caller.user_id == owner.id
     assert {session.method for session in (await sessions.listed(again.caller, Page())).items} == {"provider"}
     assert [letter.event for letter in await OutboxRow.all()] == ["account.provider_linked"]
+    assert (await AuditRow.get(action="identity.linked")).actor == owner.email
 
 
 async def test_the_second_time_the_address_says_nothing(
@@ -104,6 +106,7 @@ async def test_strangers(identities: Identities, lab: LoopbackProvider, owner: U
         await round_trip(identities, lab, **user)
 
     assert await IdentityRow.all().count() == 0
+    assert (await AuditRow.get(action="session.refused")).chain == "installation"
 
 
 async def test_disabled(identities: Identities, lab: LoopbackProvider, accounts: Accounts, owner: User) -> None:

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.audit import AuditRow
 from qstore_appliance.database.tables.outbox import OutboxRow
 from qstore_appliance.database.tables.sign_in import PasswordResetRow
 from qstore_appliance.domain import ids
@@ -92,6 +93,8 @@ class TestChange:
         with pytest.raises(Unauthenticated):
             await sessions.refresh(tokens.refresh_token, **WHERE)
         assert (await OutboxRow.get()).event == "account.password_changed"
+        told = await AuditRow.get(action="user.password_changed")
+        assert (told.actor, told.subject, told.details) == (owner.email, owner.id, '{"by_link":false}')
 
     async def test_the_present_one_is_needed(self, changes: PasswordChanges, caller: Caller) -> None:
         """A stolen session does not get a password, however often it tries."""
@@ -135,6 +138,7 @@ class TestLinks:
             await sessions.by_cookie(cookie)
         with pytest.raises(Gone):
             await changes.reset(token, "yet another password")
+        assert (await AuditRow.get(action="user.password_changed")).details == '{"by_link":true}'
 
     async def test_two_at_once(self, changes: PasswordChanges, sessions: Sessions, owner: User) -> None:
         """Of two who use a link at the same moment one wins."""

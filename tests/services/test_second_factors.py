@@ -9,6 +9,7 @@ import pyotp
 import pytest
 
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.audit import AuditRow
 from qstore_appliance.database.tables.outbox import OutboxRow
 from qstore_appliance.database.tables.sign_in import RecoveryCodeRow, SecondFactorRow
 from qstore_appliance.domain import ids
@@ -86,6 +87,12 @@ async def events() -> list[str]:
     return [row.event for row in await OutboxRow.all().order_by("id")]
 
 
+async def acts() -> list[tuple[str, str]]:
+    """What the audit log tells of second factors, and who did it."""
+    rows = await AuditRow.filter(action__startswith="second_factor.").order_by("seq")
+    return [(row.action, row.actor) for row in rows]
+
+
 async def test_turning_it_on(
     factors: SecondFactors, sessions: Sessions, owner: User, caller: Caller, clock: SteppingClock
 ) -> None:
@@ -103,6 +110,7 @@ async def test_turning_it_on(
     assert enrolment.uri.startswith("otpauth://totp/Q-Store:ada%40example.org?")
     assert enrolment.qr.startswith("<?xml")
     assert await events() == ["account.second_factor_added"]
+    assert await acts() == [("second_factor.added", owner.email)]
     with pytest.raises(Unauthenticated):
         await sessions.by_access_token(tokens.access_token)
 
@@ -235,6 +243,7 @@ async def test_turning_it_off(
     assert await sessions.sign_in(owner.email, PASSWORD, **WHERE)
     assert await RecoveryCodeRow.all().count() == 0
     assert (await events())[-1] == "account.second_factor_removed"
+    assert (await acts())[-1] == ("second_factor.removed", owner.email)
     with pytest.raises(NotFound):
         await factors.remove(caller, PASSWORD, phone.code(), HERE)
 
@@ -246,6 +255,7 @@ async def test_the_host_takes_it_away(factors: SecondFactors, sessions: Sessions
     assert await sessions.sign_in(owner.email, PASSWORD, **WHERE)
     with pytest.raises(NotFound):
         await factors.drop("no@example.org")
+    assert (await acts())[-1] == ("second_factor.removed", "host")
 
 
 async def test_one_at_a_time(factors: SecondFactors, caller: Caller, clock: SteppingClock) -> None:

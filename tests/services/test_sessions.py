@@ -11,6 +11,7 @@ import pytest
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import ApiKeyRow, SessionRow, UserRow
+from qstore_appliance.database.tables.audit import AuditRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import SCOPES, Role, Tokens, User
 from qstore_appliance.domain.listing import Page
@@ -392,6 +393,7 @@ class TestOwnSessions:
 
         assert await sessions.end_others(caller) == 1
 
+        assert (await AuditRow.get(action="session.others_ended")).details == '{"ended":1}'
         assert await sessions.by_cookie(value)
         with pytest.raises(Unauthenticated):
             await sessions.by_access_token(tokens.access_token)
