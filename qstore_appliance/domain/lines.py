@@ -3,6 +3,7 @@ The line: in which order jobs that wait are taken. Pure rules over what the rows
 
 - A job's level is that of its priority, and rises by one for each `AGEING` that it has waited, up to `OVERDUE`: a low one
   that has waited for an hour goes before every job that has not, whatever theirs.
+- Who had a slot and lost it through no fault of its own, with its server or its worker, goes before everybody.
 - Within a level organizations take turns: the job goes first whose organization has the fewest others running or before
   it, and among equals that of the organization whose last job started longest ago.
 - Within an organization and a level the longest waiting goes first.
@@ -20,10 +21,12 @@ from qstore_appliance.domain.jobs import Priority
 
 AGEING = timedelta(minutes=20)
 LEVELS: Mapping[Priority, int] = {Priority.LOW: 0, Priority.NORMAL: 1, Priority.HIGH: 2}
-#: The highest level: whoever has reached it waits for nobody that came later to the same organization.
+#: The highest level that waiting leads to: whoever has reached it waits for nobody that came later to the organization.
 OVERDUE = 3
 #: No job waits longer than this for others of its organization that came after it.
 BOUND = OVERDUE * AGEING
+#: The level of who lost its slot, which counts as if it had waited for so much longer than anybody does.
+FRONT, HEAD_START = 4, timedelta(days=3650)
 
 
 class Waiting(NamedTuple):
@@ -55,14 +58,26 @@ class Group:
 
 
 def level(priority: Priority, since: datetime, now: datetime) -> int:
-    """How far in front a job stands, from 0 to `OVERDUE`."""
+    """How far in front a job stands, from 0 to `FRONT`."""
+    if now - since > HEAD_START / 2:
+        return FRONT
     return min(OVERDUE, LEVELS[priority] + max(0, (now - since) // AGEING))
+
+
+def back_in_front(since: datetime, now: datetime) -> datetime:
+    """
+    Since when a job counts as waiting that had a slot and lost it: from before everybody, in the order of their own.
+
+    Args:
+        since: What counted before; one that loses its slot again has its place already.
+    """
+    return since if now - since > HEAD_START / 2 else since - HEAD_START
 
 
 def thresholds(priority: Priority, now: datetime) -> list[tuple[int, datetime]]:
     """Each level above the priority's own with the moment since which a job must have waited to stand on it."""
     own = LEVELS[priority]
-    return [(one, now - (one - own) * AGEING) for one in range(own + 1, OVERDUE + 1)]
+    return [*((one, now - (one - own) * AGEING) for one in range(own + 1, OVERDUE + 1)), (FRONT, now - HEAD_START / 2)]
 
 
 def in_order(waiting: Iterable[Waiting], shares: Mapping[str, Share], now: datetime) -> list[Waiting]:

@@ -22,6 +22,7 @@ from qstore_appliance.domain import ids
 from qstore_appliance.domain.configs import subject
 from qstore_appliance.domain.events import Event
 from qstore_appliance.domain.jobs import LIVE, Lease, Progress, Resources, Status, sources
+from qstore_appliance.domain.lines import back_in_front
 from qstore_appliance.domain.models import ModelStatus
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
 from qstore_appliance.engine.plan import Trained
@@ -324,6 +325,7 @@ class Endings:
             await self._write(
                 lease,
                 status=Status.QUEUED,
+                queued_at=back_in_front(row.queued_at or row.created_at, self._clock.now()),
                 reason=message,
                 error_code=code,
                 attempt=deaths if code is not None else row.attempt,

@@ -132,7 +132,7 @@ class Leases(Endings):
             needs = job.needs_bytes or 0
             if needs > room:
                 await self._wait_for_memory(job, needs, max(0, room), len(here))
-                if here and level(job.priority, job.since, self._clock.now()) == OVERDUE and needs <= memory_capacity():
+                if here and level(job.priority, job.since, self._clock.now()) >= OVERDUE and needs <= memory_capacity():
                     # Smaller ones have passed it for long enough; it starts once those that run here are done.
                     return None
                 continue

@@ -238,7 +238,7 @@ class Lines:
         moment, shares, held = self._clock.now(), await self._shares(), await self._backends.held()
         full = await self._full(shares)
         groups: list[Group] = []
-        for level in range(lines.OVERDUE + 1):
+        for level in range(lines.FRONT + 1):
             mates = _on_level(level, moment).exclude(backend__in=list(held)).exclude(organization_id__in=list(full))
             counted = mates.annotate(waiting=Count("id"), seconds=Sum("expected_seconds")).group_by("organization_id")
             groups += [
@@ -290,7 +290,7 @@ def _on_level(level: int, now: datetime) -> QuerySet[JobRow]:
         there = Q(priority=priority.value)
         if level > own:
             there &= Q(queued_at__lte=since[level])
-        if level < lines.OVERDUE:
+        if level < lines.FRONT:
             there &= Q(queued_at__gt=since[level + 1])
         standing |= there
     return JobRow.filter(status=Status.QUEUED).filter(standing)

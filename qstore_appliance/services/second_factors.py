@@ -16,8 +16,8 @@ from qstore_appliance.domain.notices import Notice
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.domain.second_factors import Enrolment, SecondFactor
 from qstore_appliance.errors import Conflict, Forbidden, NotFound, SecondFactorRequired, ValidationFailed
-from qstore_appliance.services.callers import Callers
 from qstore_appliance.services.audit import Audit
+from qstore_appliance.services.callers import Callers
 from qstore_appliance.services.codes import Codes
 from qstore_appliance.services.failures import Failures
 from qstore_appliance.services.notices import Notices

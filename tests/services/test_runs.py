@@ -318,7 +318,7 @@ async def test_organization_runs_as_many_jobs_as_it_may(laboratory: Laboratory) 
 
 
 async def test_reaper_puts_orphans_back_in_line(laboratory: Laboratory, clock: SteppingClock) -> None:
-    """A job whose lease has run out is queued again, and named among those to wake, by priority."""
+    """A job whose lease has run out is queued again, before those that never ran, and named among those to wake."""
     caller = await laboratory.caller()
     orphan, _ = await laboratory.begun(caller)
     urgent = await laboratory.submit(caller, priority="high")
@@ -328,10 +328,32 @@ async def test_reaper_puts_orphans_back_in_line(laboratory: Laboratory, clock: S
     woken = await laboratory.runs.reap(pending={told.job_id})
 
     job = await laboratory.jobs.get(caller, orphan.job_id)
-    assert woken == [(urgent.job_id, 10), (orphan.job_id, 5)]
+    assert woken == [(orphan.job_id, 5), (urgent.job_id, 10)]
     assert job.status == Status.QUEUED
     assert job.reason is not None
     assert "worker is gone" in job.reason
+
+
+async def test_who_lost_a_slot_has_the_next(laboratory: Laboratory, clock: SteppingClock) -> None:
+    """
+    A low job that ran when its server was killed goes on before a high one, and before another organization's that runs nothing
+    and has waited for hours; who loses its slot again stays where it was.
+    """
+    caller, other = await laboratory.caller(max_concurrent_jobs=9), await laboratory.caller(max_concurrent_jobs=9)
+    old = await laboratory.submit(caller)
+    first, second = [(await laboratory.begun(caller, priority="low"))[0].job_id for _ in range(2)]
+    theirs = await laboratory.submit(other)
+    clock.advance(hours=3)
+    high = await laboratory.submit(caller, priority="high")
+
+    for _ in range(2):
+        await laboratory.runs.bury("directory")
+        await laboratory.runs.reap()
+        taken = [await laboratory.runs.take("directory:host:2") for _ in range(2)]
+        assert [lease.job_id for lease, _ in filter(None, taken)] == [first, second]
+
+    rest = [await laboratory.runs.take("directory:host:2") for _ in range(3)]
+    assert {lease.job_id for lease, _ in filter(None, rest)} == {old.job_id, theirs.job_id, high.job_id}
 
 
 async def test_reaper_leaves_the_living_alone(laboratory: Laboratory, clock: SteppingClock) -> None:

@@ -131,11 +131,12 @@ def flood(house: House, count: int, kills: int, seed: int) -> str:
     try:
         crowd.start()
         for moment in moments[0]:
-            until(lambda moment=moment: len(crowd.accepted) >= moment or crowd.failures, PATIENCE_SECONDS)  # type: ignore[misc]
+            # Not all in one go: the guard is for one job, however many there are.
+            while (accepted := len(crowd.accepted)) < moment and not crowd.failures:
+                until(lambda accepted=accepted: len(crowd.accepted) > accepted or crowd.failures, PATIENCE_SECONDS)  # type: ignore[misc]
             kill()
         crowd.finish()
         for moment in moments[1]:
-            # Not all in one go: the guard is for one job, however many there are.
             while (ended := house.rows(ENDED)[0]["n"]) < moment:
                 until(lambda ended=ended: house.rows(ENDED)[0]["n"] > ended, PATIENCE_SECONDS, 0.2)  # type: ignore[misc]
             kill()
