@@ -136,6 +136,18 @@ def test_what_was_not_taken_is_sent_again(fake: FakeIonQ, client: IonQ, how: str
     assert fake.count("GET /jobs?") == (0 if how == "429" else 2)
 
 
+def test_who_comes_while_it_is_underway_waits(fake: FakeIonQ) -> None:
+    """A server that is still busy with the same submission is asked again when it says, far more often than one that fails."""
+    fake.plan("POST /jobs", *[wrong.status(409, Retry_After="0")] * 3 * SUBMIT_ATTEMPTS)
+    patient = IonQ(fake.url, KEY, replace(TIMING, call=60))
+
+    patient.run(PAYLOAD)
+    patient.close()
+
+    assert len(fake.jobs) == 1
+    assert fake.count("POST") == 3 * SUBMIT_ATTEMPTS + 1
+
+
 def test_a_job_is_found_pages_back(fake: FakeIonQ, client: IonQ) -> None:
     """The look-up goes on to the next page."""
     rows: list[dict[str, Any]] = []

@@ -111,15 +111,21 @@ class Calls:
             IonQ's id of the job; there is one, also where answers were lost on the way.
         """
         body = {**payload, "name": f"qstore-{token}", "metadata": {**payload.get("metadata", {}), SUBMISSION: token}}
-        reason = ""
-        for attempt in range(SUBMIT_ATTEMPTS):
+        reason, attempt, deadline = "", 0, time.monotonic() + self.timing.call
+        while attempt < SUBMIT_ATTEMPTS:
             try:
                 answer = self._transport.call("POST", "/jobs", body, {"Idempotency-Key": token})
             except Refused as refused:
                 reason = str(refused)
                 self._pause(attempt, refused.after)
+                attempt += 1
             except Lost as lost:
                 reason = str(lost)
+                if lost.underway is not None and time.monotonic() + lost.underway < deadline:
+                    # Whoever sent it before us was killed, and the server has not done with what they sent.
+                    self._rest(lost.underway)
+                else:
+                    attempt += 1
                 found = self.look_up(token, reason)
                 if found is not None:
                     return found

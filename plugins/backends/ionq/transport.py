@@ -28,7 +28,16 @@ _BUSY: Final = frozenset((429, 500, 502, 503, 504, *range(520, 530)))
 
 
 class Lost(Exception):
-    """Nobody knows whether the server has done what was asked."""
+    """
+    Nobody knows whether the server has done what was asked.
+
+    Attributes:
+        underway: Where the server says that it is just doing it: seconds after which it can be asked again.
+    """
+
+    def __init__(self, reason: str, underway: float | None = None) -> None:
+        super().__init__(reason)
+        self.underway = underway
 
 
 class Refused(Exception):
@@ -93,7 +102,10 @@ class Transport:
                 self._refuse(status, content)
             value = self._parsed(answered, content)
         except (Lost, Refused) as error:
-            self.breaker.failed(str(error))
+            if isinstance(error, Lost) and error.underway is not None:
+                self.breaker.succeeded()
+            else:
+                self.breaker.failed(str(error))
             raise
         except BackendBadResponse as error:
             self.breaker.failed(error.message)
@@ -142,8 +154,8 @@ class Transport:
             raise BackendUnavailable(f"{self.name} asks to be left alone for {after:.0f} s.", retry_after=after)
         if status == 429:
             raise Refused("it is asked too often (429)", after)
-        # A server that fails may have done what it was asked before it failed.
-        raise Lost(f"it failed with status {status}")
+        # A server that fails may have done what it was asked before it failed; with 409 it says that it is asked twice.
+        raise Lost(f"it failed with status {status}", after if status == 409 else None)
 
     def _refuse(self, status: int, content: bytes) -> NoReturn:
         said = _sentence(content)
