@@ -1,0 +1,1 @@
+"""With asyncio. What is in `sync/` is written from this."""

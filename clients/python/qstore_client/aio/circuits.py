@@ -1,0 +1,181 @@
+"""Circuits: store, import, find, draw, run, change, delete, restore."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from qstore_client.aio.http import Http
+from qstore_client.bodies import at, sent
+from qstore_client.decoding import decode
+from qstore_client.foreign import source_of
+from qstore_client.pages import Page
+from qstore_client.types import Circuit, CircuitSummary, Execution
+
+PATH = "/v1/circuits"
+
+
+class Circuits:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def create(
+        self,
+        *,
+        name: str,
+        n_qubits: int,
+        gates: Sequence[Mapping[str, Any]],
+        description: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Circuit:
+        """
+        Store a circuit: `gates=[{"type": "RY", "targets": [0], "parameters": {"theta": "theta_0"}}]`.
+
+        Raises:
+            InvalidCircuit: With the gate and its index.
+        """
+        body = sent(
+            name=name,
+            n_qubits=n_qubits,
+            gates=list(gates),
+            description=description,
+            parameters=parameters,
+            metadata=metadata,
+        )
+        return await self._http.post(Circuit, PATH, body, key=idempotency_key)
+
+    async def import_(
+        self,
+        *,
+        name: str,
+        format: str,
+        source: str | Mapping[str, Any],
+        description: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Circuit:
+        """
+        Store a circuit that is written otherwise: `qasm3`, `qasm2`, `ionq`, `ionq_native`, `qstore4` or `unified`.
+
+        Raises:
+            InvalidCircuit: With the line and column of a text.
+        """
+        body = sent(
+            name=name,
+            format=format,
+            source=source,
+            description=description,
+            parameters=parameters,
+            metadata=metadata,
+        )
+        return await self._http.post(Circuit, f"{PATH}/import", body, key=idempotency_key)
+
+    async def create_from(
+        self,
+        circuit: Any,
+        *,
+        name: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Circuit:
+        """
+        Store a circuit of Cirq, Qiskit or PennyLane. Symbols of Cirq and parameters of Qiskit stay symbols.
+
+        Args:
+            args, kwargs: With what a QNode of PennyLane is drawn up.
+
+        Raises:
+            TypeError: It is no circuit of these.
+            ValueError, InvalidCircuit: Something in it cannot be written down, or cannot be part of a circuit.
+        """
+        format, source = source_of(circuit, args, kwargs)
+        return await self.import_(
+            name=name,
+            format=format,
+            source=source,
+            description=description,
+            metadata=metadata,
+            idempotency_key=idempotency_key,
+        )
+
+    async def list(
+        self, *, tags: Sequence[str] | None = None, limit: int = 20, offset: int = 0, sort: str | None = None
+    ) -> Page[CircuitSummary]:
+        """Circuits without their gates; those that have all of `tags`."""
+        return await self._http.page(CircuitSummary, PATH, tags=tags, limit=limit, offset=offset, sort=sort)
+
+    def iterate(
+        self, *, tags: Sequence[str] | None = None, sort: str | None = None, page_size: int = 100
+    ) -> AsyncIterator[CircuitSummary]:
+        return self._http.rows(CircuitSummary, PATH, page_size, tags=tags, sort=sort)
+
+    async def get(self, circuit_id: str) -> Circuit:
+        return await self._http.get(Circuit, at(PATH, circuit_id))
+
+    async def export(self, circuit_id: str, format: str) -> str | dict[str, Any]:
+        """A circuit as `qasm3` or `qasm2` (a text), or as `unified`, `qstore4`, `ionq` or `ionq_native`."""
+        if format in ("qasm2", "qasm3"):
+            return await self._http.text(at(PATH, circuit_id), format=format)
+        return dict((await self._http.ask("GET", at(PATH, circuit_id), params={"format": format})).data)
+
+    async def drawing(self, circuit_id: str, *, format: str = "svg", theme: str = "light") -> str:
+        """As an SVG, or with `format="text"` in characters."""
+        return await self._http.text(at(PATH, circuit_id, "drawing"), format=format, theme=theme)
+
+    async def run(
+        self,
+        circuit_id: str,
+        parameters: Mapping[str, float] | None = None,
+        *,
+        backend: str = "auto",
+        shots: int | None = None,
+        observables: Sequence[str] = (),
+        noise: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Execution:
+        """Run a circuit once with a number for each of its symbols; without `shots` exactly."""
+        body = sent(
+            parameters=dict(parameters or {}),
+            backend=backend,
+            shots=shots,
+            observables=list(observables),
+            noise=noise,
+            seed=seed,
+        )
+        return await self._http.post(Execution, at(PATH, circuit_id, "run"), body, key=idempotency_key)
+
+    async def update(
+        self,
+        circuit_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        n_qubits: int | None = None,
+        gates: Sequence[Mapping[str, Any]] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Circuit:
+        """Change what is given and leave the rest; new gates make a new version."""
+        body = sent(
+            name=name,
+            description=description,
+            n_qubits=n_qubits,
+            gates=gates,
+            parameters=parameters,
+            metadata=metadata,
+        )
+        return decode(Circuit, (await self._http.ask("PATCH", at(PATH, circuit_id), json=body)).data)
+
+    async def delete(self, circuit_id: str) -> None:
+        """For 24 hours it can be restored."""
+        await self._http.ask("DELETE", at(PATH, circuit_id))
+
+    async def restore(self, circuit_id: str) -> Circuit:
+        return await self._http.post(Circuit, at(PATH, circuit_id, "restore"))

@@ -1,0 +1,57 @@
+"""Deployments of models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from qstore_client.aio.events import Events, told
+from qstore_client.aio.http import Http
+from qstore_client.aio.wire import sleep
+from qstore_client.bodies import at
+from qstore_client.errors import QStoreError
+from qstore_client.pages import Page
+from qstore_client.types import Deployment, DeploymentUpdate
+
+PATH = "/v1/deployments"
+
+
+class DeploymentFailed(QStoreError):
+    """A deployment that was waited for does not answer."""
+
+
+class Deployments:
+    def __init__(self, http: Http, events: Events) -> None:
+        self._http = http
+        self._events = events
+
+    async def list(self, *, limit: int = 20, offset: int = 0, sort: str | None = None) -> Page[Deployment]:
+        return await self._http.page(Deployment, PATH, limit=limit, offset=offset, sort=sort)
+
+    def iterate(self, *, sort: str | None = None, page_size: int = 100) -> AsyncIterator[Deployment]:
+        return self._http.rows(Deployment, PATH, page_size, sort=sort)
+
+    async def get(self, deployment_id: str) -> Deployment:
+        """One deployment with its replicas."""
+        return await self._http.get(Deployment, at(PATH, deployment_id))
+
+    async def stream_status(self, deployment_id: str) -> AsyncGenerator[DeploymentUpdate, None]:
+        """Each change of its status, until you stop listening."""
+        async for event in self._events.subscribe("deployment.status", deployment_id=deployment_id):
+            if not event.reset:
+                yield told(DeploymentUpdate, event)
+
+    async def wait(self, deployment_id: str) -> Deployment:
+        """
+        The deployment, once it answers predictions.
+
+        Raises:
+            DeploymentFailed: It does not, and will not.
+        """
+        deployment = await self.get(deployment_id)
+        while deployment.status == "deploying":
+            # Its stream tells of changes alone, and it may have changed before anybody listened.
+            await sleep(0.2)
+            deployment = await self.get(deployment_id)
+        if deployment.status != "deployed":
+            raise DeploymentFailed(f"Deployment {deployment_id} is {deployment.status}.")
+        return deployment

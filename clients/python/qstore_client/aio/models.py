@@ -1,0 +1,81 @@
+"""Models: what training leaves, deployed and asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from qstore_client import arrays
+from qstore_client.aio.http import Http
+from qstore_client.bodies import at, sent
+from qstore_client.pages import Page
+from qstore_client.types import (
+    AutoScalingDraft,
+    DeploymentStarted,
+    Model,
+    ModelSummary,
+    Predictions,
+    ResourcesDraft,
+)
+
+PATH = "/v1/models"
+
+
+class Models:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def list(
+        self, *, status: str | None = None, limit: int = 20, offset: int = 0, sort: str | None = None
+    ) -> Page[ModelSummary]:
+        return await self._http.page(ModelSummary, PATH, status=status, limit=limit, offset=offset, sort=sort)
+
+    def iterate(
+        self, *, status: str | None = None, sort: str | None = None, page_size: int = 100
+    ) -> AsyncIterator[ModelSummary]:
+        return self._http.rows(ModelSummary, PATH, page_size, status=status, sort=sort)
+
+    async def get(self, model_id: str) -> Model:
+        """One model with its parameters and what it takes."""
+        return await self._http.get(Model, at(PATH, model_id))
+
+    async def deploy(
+        self,
+        model_id: str,
+        *,
+        backend: str | None = None,
+        replicas: int = 1,
+        auto_scaling: AutoScalingDraft | Mapping[str, Any] | None = None,
+        resources: ResourcesDraft | Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> DeploymentStarted:
+        """Serve a model. `client.deployments.wait(answer.deployment_id)` returns once it answers."""
+        body = sent(backend=backend, replicas=replicas, auto_scaling=auto_scaling, resources=resources)
+        return await self._http.post(DeploymentStarted, at(PATH, model_id, "deploy"), body, key=idempotency_key)
+
+    async def predict(
+        self,
+        model_id: str,
+        inputs: Any,
+        *,
+        backend: str | None = None,
+        shots: int | None = None,
+        seed: int | None = None,
+    ) -> Predictions:
+        """
+        Ask a deployed model: one answer for each row of `inputs`, which are raw features.
+
+        Args:
+            inputs: A numpy array, a data frame, or lists; one row for each sample.
+
+        Raises:
+            ValidationFailed: The features are not as many as the model takes.
+            Gone: The model is retired.
+        """
+        options = sent(backend=backend, shots=shots, seed=seed)
+        body = sent(inputs=arrays.rows(inputs), options=options or None)
+        return await self._http.post(Predictions, at(PATH, model_id, "predict"), body)
+
+    async def retire(self, model_id: str) -> Model:
+        """Take a model out of service for good."""
+        return await self._http.post(Model, at(PATH, model_id, "retire"))

@@ -1,0 +1,1 @@
+"""Without asyncio. All but `wire.py` is written from `aio/` by `generate`."""
