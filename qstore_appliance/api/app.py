@@ -18,7 +18,7 @@ from sanic import Request, Sanic
 from sanic.config import Config
 from sanic.response import HTTPResponse
 
-from qstore_appliance.api import faults, middleware, probes
+from qstore_appliance.api import downloads, faults, middleware, probes
 from qstore_appliance.api.graphql import socket as graphql_socket
 from qstore_appliance.api.graphql import view as graphql
 from qstore_appliance.api.graphql.execution import Engine
@@ -84,6 +84,7 @@ NOUNS: tuple[Routes, ...] = (
     workers.routes,
     ionq_jobs.routes,
     graphql.routes,
+    downloads.routes,
     probes.routes,
     openapi.routes,
 )

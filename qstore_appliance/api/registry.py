@@ -22,7 +22,7 @@ from qstore_appliance.errors import NotFound, QStoreError, Unauthenticated
 BODY = 1_000_000
 LARGE_BODY = 32_000_000
 
-#: Characters of an id; nothing longer is looked up.
+#: Characters of an id; nothing longer is looked up, unless a route says so.
 LONGEST_ID = 40
 
 #: Anybody may call it; anybody who is signed in may call it. Everything else is a scope such as `circuits:read`.
@@ -70,6 +70,8 @@ class Endpoint:
     body_bytes: int
     secret: bool
     kept: bool
+    #: Characters of a parameter in the path.
+    longest: int
     failure: Failure
 
     @property
@@ -131,6 +133,7 @@ class Routes:
         body_bytes: int = BODY,
         secret: bool = False,
         kept: bool = True,
+        longest: int = LONGEST_ID,
     ) -> Callable[[Handler], Handler]:
         """
         Args:
@@ -162,6 +165,7 @@ class Routes:
                     body_bytes=body_bytes,
                     secret=secret,
                     kept=kept,
+                    longest=longest,
                     failure=self.failure,
                 )
             )
@@ -196,7 +200,7 @@ def _served(endpoint: Endpoint) -> Handler:
                 raise Unauthenticated()
             if endpoint.permission != SIGNED_IN:
                 caller.require(endpoint.permission)
-        if any(len(value) > LONGEST_ID for value in parameters.values()):
+        if any(len(value) > endpoint.longest for value in parameters.values()):
             raise NotFound("There is nothing at this address.")
         if endpoint.form is not None:
             return await endpoint.handler(request, **parameters)

@@ -75,6 +75,11 @@ def build(folder: Path) -> Path:
         shutil.copy(ROOT / name, sources)
     for name in SOURCES:
         shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+    # What the server offers for download is packed while ours is.
+    shutil.copytree(ROOT / "clients", sources / "clients", ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+    (sources / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "downloads", sources / "scripts")
+    shutil.rmtree(sources / "web" / "downloads", ignore_errors=True)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     succeed(*command, "--wheel-dir", str(folder), str(sources))
     return next(folder.glob("*.whl"))
@@ -143,7 +148,7 @@ def test_the_demo_runs_from_an_empty_directory(installation: Installation, tmp_p
 
 
 def test_the_dashboard_from_the_wheel(installation: Installation, tmp_path: Path):
-    """The installed server finds its pages and their assets."""
+    """The installed server finds its pages and their assets, and offers the clients."""
     port = free_port()
     process = subprocess.Popen(
         [installation.qstore, "serve", "--port", str(port)],
@@ -161,6 +166,8 @@ def test_the_dashboard_from_the_wheel(installation: Installation, tmp_path: Path
 
         assert page.status_code == 200
         assert page.url.path == "/app/setup"
+        downloads = httpx.get(f"http://127.0.0.1:{port}/downloads", trust_env=False).json()["data"]
+        assert [one["name"] for one in downloads if one["name"].startswith("qstore_client-")]
         assert assets
         for asset in assets:
             assert httpx.get(f"http://127.0.0.1:{port}{asset}", trust_env=False).status_code == 200, asset

@@ -433,6 +433,16 @@ class DeploymentUpdate:
     seq: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """`sha256` in hexadecimal."""
+
+    name: str
+    url: str
+    size_bytes: int
+    sha256: str
+
+
 class EarlyStoppingDraft(TypedDict, total=False):
     patience: int
     min_delta: float

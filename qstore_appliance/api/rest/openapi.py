@@ -16,7 +16,7 @@ from sanic.response import HTTPResponse
 from qstore_appliance import errors
 from qstore_appliance.api.envelope import bare, failure
 from qstore_appliance.api.faults import STATUSES
-from qstore_appliance.api.registry import LONGEST_ID, PUBLIC, SIGNED_IN, Endpoint, Routes
+from qstore_appliance.api.registry import PUBLIC, SIGNED_IN, Endpoint, Routes
 from qstore_appliance.api.rest.examples import Examples
 from qstore_appliance.api.rest.refusals import refusals
 
@@ -215,7 +215,7 @@ class Writer:
         if endpoint.permission not in (PUBLIC, SIGNED_IN):
             operation["description"] = f"Needs the permission `{endpoint.permission}`."
         parameters: list[dict[str, Any]] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "maxLength": LONGEST_ID}}
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "maxLength": endpoint.longest}}
             for name in re.findall(r"{(\w+)}", endpoint.path)
         ]
         parameters += [

@@ -198,6 +198,8 @@ async def test_the_house(laboratory: Laboratory, client: QStoreClient) -> None:
     with pytest.raises(errors.ValidationFailed) as wrong:
         await client.graphql.query("{ nothing }")
     assert wrong.value.details["errors"]
+    offered = (await client.downloads.list())[0]
+    assert len(await client.downloads.get(offered.name)) == offered.size_bytes
     assert "type Query" in await client.graphql.schema()
 
 

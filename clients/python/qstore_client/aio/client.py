@@ -14,6 +14,7 @@ from qstore_client.aio.budget import Budget
 from qstore_client.aio.circuits import Circuits
 from qstore_client.aio.datasets import Datasets
 from qstore_client.aio.deployments import Deployments
+from qstore_client.aio.downloads import Downloads
 from qstore_client.aio.events import Events
 from qstore_client.aio.graphql import GraphQL
 from qstore_client.aio.http import Http
@@ -103,6 +104,7 @@ class QStoreClient:
         self.audit = Audit(self._http)
         self.workers = Workers(self._http)
         self.graphql = GraphQL(self._http)
+        self.downloads = Downloads(self._http)
         self.probes = Probes(self._http)
 
     def __repr__(self) -> str:

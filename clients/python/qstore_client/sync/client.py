@@ -15,6 +15,7 @@ from qstore_client.sync.budget import Budget
 from qstore_client.sync.circuits import Circuits
 from qstore_client.sync.datasets import Datasets
 from qstore_client.sync.deployments import Deployments
+from qstore_client.sync.downloads import Downloads
 from qstore_client.sync.events import Events
 from qstore_client.sync.graphql import GraphQL
 from qstore_client.sync.http import Http
@@ -104,6 +105,7 @@ class SyncQStoreClient:
         self.audit = Audit(self._http)
         self.workers = Workers(self._http)
         self.graphql = GraphQL(self._http)
+        self.downloads = Downloads(self._http)
         self.probes = Probes(self._http)
 
     def __repr__(self) -> str:
