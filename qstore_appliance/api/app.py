@@ -27,6 +27,7 @@ from qstore_appliance.api.live import events, socket, socketio, stream
 from qstore_appliance.api.live.connections import Connections
 from qstore_appliance.api.pages import explorers
 from qstore_appliance.api.pages.site import blueprint as pages
+from qstore_appliance.api.parent import datasets as parent_datasets
 from qstore_appliance.api.registry import Endpoint, Routes
 from qstore_appliance.api.rest import (
     alerts,
@@ -83,6 +84,7 @@ NOUNS: tuple[Routes, ...] = (
     audit.routes,
     workers.routes,
     ionq_jobs.routes,
+    parent_datasets.routes,
     graphql.routes,
     downloads.routes,
     probes.routes,

@@ -14,13 +14,13 @@ import html
 import re
 from importlib import resources
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 from sanic import Request
 from sanic.response import HTTPResponse
 
 from qstore_appliance.api.envelope import success
+from qstore_appliance.api.files import sent
 from qstore_appliance.api.registry import PUBLIC, Routes
 from qstore_appliance.errors import NotFound
 
@@ -35,7 +35,6 @@ TYPES = {
     ".tar.gz": "application/gzip",
 }
 LONGEST_NAME = 160
-CHUNK = 262_144
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -71,23 +70,11 @@ async def get(request: Request, name: str) -> HTTPResponse | None:
     if path is None:
         raise NotFound("There is no such package here.")
     try:
-        file = await asyncio.to_thread(path.open, "rb")
-    except OSError:
+        await sent(request, path, media_of(name), name)
+    except FileNotFoundError:
+        # Taken away at this moment.
         raise NotFound("There is no such package here.") from None
-    with file:
-        await _sent(request, name, file)
     return None
-
-
-async def _sent(request: Request, name: str, file: BinaryIO) -> None:
-    """Piece by piece: an operator may offer large ones."""
-    size = file.seek(0, 2)
-    file.seek(0)
-    headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{name}"'}
-    response = await request.respond(content_type=media_of(name), headers=headers)
-    while request.method != "HEAD" and (content := await asyncio.to_thread(file.read, CHUNK)):
-        await response.send(content)
-    await response.send(end_stream=True)
 
 
 def offered(data_dir: Path) -> dict[str, Path]:

@@ -4,13 +4,21 @@ Files that become data sets: what a calculator process does for `services/datase
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qstore_appliance.engine.datasets import UploadLimits, fetch, read_csv, read_idx, read_npz, statistics
 from qstore_appliance.engine.samples import Samples
-from qstore_appliance.errors import UnsupportedMediaType
+from qstore_appliance.engine.split import split
+from qstore_appliance.errors import TooLarge, UnsupportedMediaType, ValidationFailed
+
+#: Numbers of a part that is written as JSON.
+MAX_JSON_CELLS = 5_000_000
 
 
 def ingest(source: str, kind: str, label: str | None, target: str, max_bytes: int) -> dict[str, Any]:
@@ -60,6 +68,39 @@ def describe(reference: Mapping[str, Any]) -> dict[str, Any]:
         ArtifactCorrupt: the file is not what it was.
     """
     return statistics(fetch(reference))
+
+
+def part(reference: Mapping[str, Any], name: str, kind: str, target: str) -> None:
+    """
+    Write one part of a data set as plain arrays: `x` [n, f], and `y` [n] with class indices, or with the numbers themselves
+    where labels are measurements. The parts are those of a job that says nothing about them and has seed 0; where there
+    are too few samples to show every class in each, they are drawn without a look at the classes.
+
+    Args:
+        name: `train`, `validation` or `test`.
+        kind: `npz`, without pickles, or `json`.
+
+    Raises:
+        DatasetMissing, ArtifactCorrupt: as `fetch`.
+        ValidationFailed: it is too small to have parts at all.
+        TooLarge: more numbers than JSON is written for.
+    """
+    samples = fetch(reference)
+    y: Any = samples.y if samples.targets is None else samples.targets
+    alike = replace(samples, y=np.zeros(samples.n_samples, np.int64), classes=("value",))
+    try:
+        parts = split(samples if samples.targets is None else alike)
+    except ValidationFailed:
+        parts = split(alike)
+    rows = getattr(parts, name)
+    x = samples.x[rows]
+    if kind == "npz":
+        with Path(target).open("wb") as file:
+            np.savez_compressed(file, x=x, y=y[rows])
+        return
+    if x.size > MAX_JSON_CELLS:
+        raise TooLarge(f"As JSON at most {MAX_JSON_CELLS} numbers are written; ask for numpy.")
+    Path(target).write_text(json.dumps({"x": x.tolist(), "y": y[rows].tolist()}), encoding="utf-8")
 
 
 def _written(samples: Samples, target: str) -> dict[str, Any]:

@@ -54,12 +54,19 @@ class Datasets:
 
     # Reading -----------------------------------------------------------------------------------------------------
 
-    async def listed(self, caller: Caller, page: Page) -> Listed[Dataset]:
-        """Built-in ones, then imported ones, then the organization's own in the order asked for."""
+    async def listed(self, caller: Caller, page: Page, source: str | None = None) -> Listed[Dataset]:
+        """
+        Built-in ones, then imported ones, then the organization's own in the order asked for.
+
+        Args:
+            source: Only those from there.
+        """
         caller.require("datasets:read")
         imported = await DatasetRow.filter(source="imported", deleted_at=None).order_by("name")
         first = [_builtin(name) for name in BUILTIN] + [row.to_domain() for row in imported]
         own = DatasetRow.filter(organization_id=caller.organization_id, source="upload", deleted_at=None)
+        if source is not None:
+            first, own = [one for one in first if one.source == source], own.filter(source=source)
         items = first[page.offset : page.offset + page.limit]
         order = order_of(page.sort, SORTS)
         if len(items) < page.limit:
@@ -92,6 +99,23 @@ class Datasets:
         reference = await self.resolve(caller.organization_id, id)
         found: dict[str, Any] = await self._calculator.call(f"{_ENGINE}:describe", reference, timeout=_READ_SECONDS)
         return found
+
+    @asynccontextmanager
+    async def part(self, caller: Caller, id: str, name: str, kind: str) -> AsyncIterator[Path]:
+        """
+        A file with one part of a data set, `train`, `validation` or `test`, as `npz` or `json`; gone afterwards.
+
+        Raises:
+            NotFound: No such data set for the caller's organization.
+            DatasetMissing: A known one that nobody has imported.
+            ValidationFailed, TooLarge: It is too small to have parts, or too large for JSON.
+        """
+        caller.require("datasets:read")
+        reference = await self.resolve(caller.organization_id, (await self.get(caller, id)).id)
+        async with self._canonical() as target:
+            arguments = (reference, name, kind, str(target))
+            await self._calculator.call(f"{_ENGINE}:part", *arguments, timeout=_READ_SECONDS)
+            yield target
 
     async def resolve(self, organization_id: str, type: str) -> dict[str, Any]:
         """

@@ -109,14 +109,15 @@ async def test_pip_installs_from_there(served: Served, client: Client, tmp_path:
 
 
 def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
-    """What `scripts/downloads` packs depends on the sources alone, and is what the checkout offers."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "downloads", tmp_path / "made"], capture_output=True, text=True, check=False
-    )
+    """What `scripts/downloads` packs depends on the sources alone, and replaces what was there."""
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "qstore_client-4.0.0-py3-none-any.whl").write_bytes(b"of an earlier version")
+    for folder in ("first", "second"):
+        command = [sys.executable, ROOT / "scripts" / "downloads", tmp_path / folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
-    assert done.returncode == 0, done.stderr
-    for made in (tmp_path / "made").iterdir():
-        offered = ROOT / "web" / "downloads" / made.name
-        assert made.read_bytes() == offered.read_bytes(), "run scripts/setup"
-    (wheel,) = (tmp_path / "made").glob("*.whl")
-    assert "qstore_client/py.typed" in zipfile.ZipFile(wheel).namelist()
+    first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+    assert first == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
+    (wheel,) = (tmp_path / "first").glob("*.whl")
+    assert {"qstore_client/py.typed", "qstore_client/sync/jobs.py"} <= set(zipfile.ZipFile(wheel).namelist())

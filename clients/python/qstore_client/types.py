@@ -84,6 +84,11 @@ class AuditVerification:
     fault_seq: int | None
 
 
+class AugmentationDraft(TypedDict):
+    dataset_id: str
+    transformations: list[dict[str, Any]]
+
+
 class AutoScalingDraft(TypedDict, total=False):
     enabled: bool
     min_replicas: int
@@ -576,6 +581,17 @@ class Health:
     status: str
 
 
+class _HubImport(TypedDict):
+    dataset_name: str
+
+
+class HubImport(_HubImport, total=False):
+    """What is to be imported from a hub. This server fetches nothing, and answers what it has of that name."""
+
+    dataset_config: str | None
+    split_mapping: dict[str, str] | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Interval:
     low: float
@@ -860,6 +876,20 @@ class Pair:
 
     qubits: list[Any]
     concurrence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParentDataset:
+    """A data set in that library's words. `splits` are the parts of a job that says nothing about them."""
+
+    id: str
+    name: str
+    source: str
+    description: str | None
+    num_samples: int
+    num_classes: int
+    splits: list[str]
+    metadata: dict[str, Any]
 
 
 class PasswordChange(TypedDict):
