@@ -1,0 +1,3 @@
+export { QStoreClient } from "./client.js";
+export * from "./errors.js";
+export { Page } from "./pages.js";
