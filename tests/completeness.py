@@ -18,6 +18,7 @@ MAY_BE_MISSING = (
     "not on this operating system",
     "only root",
     "no node with npm",
+    "no Go compiler",
 )
 
 #: For a test marked `long`; what the others may take stands in pyproject.toml.

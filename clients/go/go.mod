@@ -1,0 +1,3 @@
+module github.com/qstore/client-go
+
+go 1.19
