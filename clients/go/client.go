@@ -55,6 +55,7 @@ type Client struct {
 	Webhooks     *Webhooks
 	Audit        *Audit
 	Workers      *Workers
+	Downloads    *Downloads
 	GraphQL      *GraphQLDoor
 	Probes       *Probes
 }
@@ -90,6 +91,7 @@ func New(options Options) *Client {
 		Webhooks:     &Webhooks{wire},
 		Audit:        &Audit{wire},
 		Workers:      &Workers{wire},
+		Downloads:    &Downloads{wire},
 		GraphQL:      &GraphQLDoor{wire},
 		Probes:       &Probes{wire},
 	}

@@ -55,6 +55,11 @@ type AuditVerification struct {
 	FaultSeq *int    `json:"fault_seq"`
 }
 
+type AugmentationDraft struct {
+	DatasetID       string           `json:"dataset_id"`
+	Transformations []map[string]any `json:"transformations"`
+}
+
 type AutoScalingDraft struct {
 	Enabled     *bool    `json:"enabled,omitempty"`
 	MinReplicas *int     `json:"min_replicas,omitempty"`
@@ -344,6 +349,14 @@ type DeploymentUpdate struct {
 	Seq          int       `json:"seq"`
 }
 
+// Download: `sha256` in hexadecimal.
+type Download struct {
+	Name      string `json:"name"`
+	URL       string `json:"url"`
+	SizeBytes int    `json:"size_bytes"`
+	Sha256    string `json:"sha256"`
+}
+
 type EarlyStoppingDraft struct {
 	Patience    *int     `json:"patience,omitempty"`
 	MinDelta    *float64 `json:"min_delta,omitempty"`
@@ -453,6 +466,13 @@ type HardwareDraft struct {
 
 type Health struct {
 	Status string `json:"status"`
+}
+
+// HubImport: What is to be imported from a hub. This server fetches nothing, and answers what it has of that name.
+type HubImport struct {
+	DatasetName   string            `json:"dataset_name"`
+	DatasetConfig *string           `json:"dataset_config,omitempty"`
+	SplitMapping  map[string]string `json:"split_mapping,omitempty"`
 }
 
 type Interval struct {
@@ -699,6 +719,24 @@ type OrganizationSettings struct {
 type Pair struct {
 	Qubits      []any   `json:"qubits"`
 	Concurrence float64 `json:"concurrence"`
+}
+
+// ParentArrays: Rows `x`, and for each of them in `y` the index of its class, or the number that it is labelled with.
+type ParentArrays struct {
+	X [][]float64 `json:"x"`
+	Y []float64   `json:"y"`
+}
+
+// ParentDataset: A data set in that library's words. `splits` are the parts of a job that says nothing about them.
+type ParentDataset struct {
+	ID          string         `json:"id"`
+	Name        string         `json:"name"`
+	Source      string         `json:"source"`
+	Description *string        `json:"description"`
+	NumSamples  int            `json:"num_samples"`
+	NumClasses  int            `json:"num_classes"`
+	Splits      []string       `json:"splits"`
+	Metadata    map[string]any `json:"metadata"`
 }
 
 type PasswordChange struct {

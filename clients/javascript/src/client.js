@@ -5,6 +5,7 @@ import { Backends } from './backends.js';
 import { Budget } from './budget.js';
 import { Circuits } from './circuits.js';
 import { Datasets } from './datasets.js';
+import { Downloads } from './downloads.js';
 import { Deployments } from './deployments.js';
 import { Events } from './events.js';
 import { GraphQL } from './graphql.js';
@@ -58,6 +59,7 @@ export class QStoreClient {
     this.webhooks = new Webhooks(http);
     this.audit = new Audit(http);
     this.workers = new Workers(http);
+    this.downloads = new Downloads(http);
     this.graphql = new GraphQL(http);
     this.probes = new Probes(http);
   }

@@ -26,6 +26,7 @@ export class QStoreClient {
     webhooks: Webhooks;
     audit: Audit;
     workers: Workers;
+    downloads: Downloads;
     graphql: GraphQL;
     probes: Probes;
 }
@@ -49,5 +50,6 @@ import { Outbox } from './outbox.js';
 import { Webhooks } from './webhooks.js';
 import { Audit } from './audit.js';
 import { Workers } from './workers.js';
+import { Downloads } from './downloads.js';
 import { GraphQL } from './graphql.js';
 import { Probes } from './probes.js';

@@ -44,6 +44,10 @@ export interface AuditVerification {
     fault: string | null;
     fault_seq: number | null;
 }
+export interface AugmentationDraft {
+    dataset_id: string;
+    transformations: (Record<string, any>)[];
+}
 export interface AutoScalingDraft {
     enabled?: boolean;
     min_replicas?: number;
@@ -309,6 +313,13 @@ export interface DeploymentUpdate {
     timestamp: string;
     seq: number;
 }
+/** `sha256` in hexadecimal. */
+export interface Download {
+    name: string;
+    url: string;
+    size_bytes: number;
+    sha256: string;
+}
 export interface EarlyStoppingDraft {
     patience?: number;
     min_delta?: number;
@@ -406,6 +417,12 @@ export interface HardwareDraft {
 }
 export interface Health {
     status: string;
+}
+/** What is to be imported from a hub. This server fetches nothing, and answers what it has of that name. */
+export interface HubImport {
+    dataset_name: string;
+    dataset_config?: string | null;
+    split_mapping?: Record<string, string> | null;
 }
 export interface Interval {
     low: number;
@@ -630,6 +647,22 @@ export interface OrganizationSettings {
 export interface Pair {
     qubits: any[];
     concurrence: number;
+}
+/** Rows `x`, and for each of them in `y` the index of its class, or the number that it is labelled with. */
+export interface ParentArrays {
+    x: number[][];
+    y: number[];
+}
+/** A data set in that library's words. `splits` are the parts of a job that says nothing about them. */
+export interface ParentDataset {
+    id: string;
+    name: string;
+    source: string;
+    description: string | null;
+    num_samples: number;
+    num_classes: number;
+    splits: string[];
+    metadata: Record<string, any>;
 }
 export interface PasswordChange {
     current_password: string;

@@ -182,6 +182,8 @@ async function proxy(answers, act) {
       response.writeHead(answer.statusCode, answer.headers);
       answer.pipe(response);
     });
+    // Who leaves a stream leaves it behind the proxy too.
+    response.on('close', () => there.destroy());
     request.pipe(there);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -104,7 +104,7 @@ def test_every_route_has_a_verb_and_every_code_a_class(node: Runner) -> None:
         (method.upper(), path)
         for path, operations in DOCUMENT["paths"].items()
         for method in operations
-        if not path.startswith("/v0.4")
+        if not path.startswith(("/v0.4", "/datasets"))
     }
 
     def route(method: str, path: str) -> tuple[str, str]:
