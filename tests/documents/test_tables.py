@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
 from qstore_appliance import settings
+from qstore_appliance.domain.audit import ACTIONS
 from qstore_appliance.domain.events import CHANNELS
 from tests.documents.tables import DOCS, ROOT, TABLES, up_to_date
 
@@ -38,9 +41,15 @@ def test_channels() -> None:
     ]
 
 
+def test_acts_of_the_audit_log() -> None:
+    """Every act that the log tells of is named, and no other."""
+    (sentence,) = re.findall(r"^The acts: (.+)\.$", (DOCS / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert set(re.findall(r"`([^`]+)`", sentence)) == set(ACTIONS)
+
+
 def test_links_lead_somewhere() -> None:
     """Every relative link and picture of README and docs exists."""
-    import re
 
     for page in (ROOT / "README.md", *DOCS.glob("**/*.md")):
         for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
