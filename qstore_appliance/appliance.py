@@ -161,9 +161,9 @@ class Appliance:
             database, clock, self.passwords, sign_ins, notices, callers, self._reset_stamp, settings
         )
         self.identities = Identities(database, clock, _provider(settings), self.sessions, notices, secret)
-        self.alerts = Alerts(database, self.outbox, self.receivers, clock, self._month_spend)
-        self.pauses = Pauses(database, self.events, clock, self._month_spend)
         self.spending = Spending(self.events, clock)
+        self.alerts = Alerts(database, self.outbox, self.receivers, clock, self._month_spend, self.spending.notify)
+        self.pauses = Pauses(database, self.events, clock, self._month_spend)
         self.costs = Costs(database, clock, self.alerts, self.spending.changed)
         fleet = Fleet(shared=bool(url))
         self.backends = Backends(database, self.probes, settings, clock, self.costs, fleet)

@@ -691,7 +691,8 @@ type NoiseDraft struct {
 }
 
 // Notification: `notifications`: something that people of the organization want to know, in one sentence. `kind` is
-// `job.completed`, `job.failed`, `deployment.deployed` or `deployment.failed`; `about` is the id of what it is about.
+// `job.completed`, `job.failed`, `deployment.deployed`, `deployment.failed` or `budget.alert`; `about` is the id of
+// what it is about, of a budget the organization's.
 type Notification struct {
 	Kind      string    `json:"kind"`
 	About     string    `json:"about"`

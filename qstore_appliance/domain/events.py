@@ -104,8 +104,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """
     `notifications`: something that people of the organization want to know, in one sentence.
 
-    `kind` is `job.completed`, `job.failed`, `deployment.deployed` or `deployment.failed`; `about` is the id of what it is
-    about.
+    `kind` is `job.completed`, `job.failed`, `deployment.deployed`, `deployment.failed` or `budget.alert`; `about` is the id
+    of what it is about, of a budget the organization's.
     """
 
     kind: str

@@ -21,6 +21,7 @@ from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.alerts import BUDGET_ALERT, BUDGET_TEST, Action, Standing, payload
 from qstore_appliance.domain.costs import month_of
+from qstore_appliance.domain.events import NOTIFICATIONS, Event, Notification
 from qstore_appliance.domain.outbox import Channel
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Conflict, ValidationFailed, WebhookForbidden
@@ -45,14 +46,24 @@ class Alerts:
     """
     Args:
         spend: Of the present month; asked for inside the transaction of a charge, which it counts.
+        news: Given what has fired once that is saved, for whoever listens to notifications.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, receivers: Receivers, clock: Clock, spend: Spend) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        receivers: Receivers,
+        clock: Clock,
+        spend: Spend,
+        news: Callable[[Event], None] | None = None,
+    ) -> None:
         self._database = database
         self._outbox = outbox
         self._receivers = receivers
         self._clock = clock
         self._spend = spend
+        self._news = news
 
     async def charged(self, organization_id: str) -> None:
         """Inside the transaction of a charge: what is reached now for the first time this month fires."""
@@ -84,6 +95,7 @@ class Alerts:
         for threshold in sorted({one["threshold"] for one in due}):
             told = [one for one in due if one["threshold"] == threshold]
             await self._tell(msgspec.structs.replace(standing, threshold=threshold), told, BUDGET_ALERT)
+            self._announce(organization_id, threshold)
 
     async def fired(self, organization_id: str, month: str) -> set[int]:
         """Thresholds, in percent, that have fired in a month."""
@@ -146,6 +158,15 @@ class Alerts:
             sent = await self._tell(standing, alerts, BUDGET_TEST)
         self._outbox.wake()
         return sent
+
+    def _announce(self, organization_id: str, threshold: int) -> None:
+        """Without figures: those who hear of jobs need not be those who see what they cost."""
+        if self._news is None:
+            return
+        news, message = self._news, f"The month's spend has reached {threshold} % of the budget."
+        data = Notification(kind=BUDGET_ALERT, about=organization_id, message=message, timestamp=self._clock.now())
+        event = Event(organization_id=organization_id, channel=NOTIFICATIONS, subject="", seq=0, data=data)
+        self._database.after_commit(lambda: news(event))
 
     async def _rearm(self, organization_id: str, month: str, spend: int, limit: int) -> None:
         """Only where the limit was raised: a correction of the ledger that takes spend back makes nobody hear twice."""

@@ -1,6 +1,6 @@
 """
 `cost.updates`: whoever listens hears what the organization has spent, at most a few times a second however often it is
-charged.
+charged. And `notifications` of the budget: what a charge has set off, once.
 
 What is told is read from the budget's row after the charge was saved, so the last event of a burst is the truth, and one
 that was left out is no loss.
@@ -32,15 +32,19 @@ class Spending:
         self._events = events
         self._clock = clock
         self._changed: set[str] = set()
+        self._news: list[Event] = []
         self._told = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def changed(self, organization_id: str) -> None:
         """An organization's spend or limit has changed, and is saved; who listens is told soon. From the loop."""
         self._changed.add(organization_id)
-        self._told.set()
-        if self._task is None:
-            self._task = asyncio.create_task(self._tell_always(), name="spending")
+        self._wake()
+
+    def notify(self, event: Event) -> None:
+        """Something that a charge has set off, and that is saved; who listens is told soon. From the loop."""
+        self._news.append(event)
+        self._wake()
 
     async def close(self) -> None:
         if self._task is not None:
@@ -50,6 +54,11 @@ class Spending:
 
     # Inside ------------------------------------------------------------------------------------------------------
 
+    def _wake(self) -> None:
+        self._told.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._tell_always(), name="spending")
+
     async def _tell_always(self) -> None:
         while True:
             await self._told.wait()
@@ -57,6 +66,9 @@ class Spending:
             changed, self._changed = self._changed, set()
             pause = PAUSE_SECONDS
             try:
+                while self._news:
+                    await self._events.publish(self._news[0])
+                    del self._news[0]
                 await self._tell(changed)
             except QStoreError as error:
                 log.warning("spending.not_told", error=error.message)

@@ -19,7 +19,8 @@ from websockets.asyncio.client import connect
 from qstore_appliance.database.tables.costs import BudgetRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import ApiKeyDraft
-from qstore_appliance.domain.budgets import BudgetDraft
+from qstore_appliance.domain.alerts import Action
+from qstore_appliance.domain.budgets import AlertDraft, BudgetDraft
 from qstore_appliance.domain.costs import CostEvent
 from qstore_appliance.services.spending import PAUSE_SECONDS
 from qstore_appliance.settings import Database as DatabaseSettings
@@ -168,6 +169,24 @@ async def test_a_limit_of_nothing_is_used_up(served: Served, listen: Open) -> No
 
     assert (event["data"]["budget_limit"], event["data"]["percentage_used"]) == (0.0, 100.0)
     assert (await BudgetRow.get(organization_id=(await served.caller("owner")).organization_id)).spent == 0
+
+
+async def test_an_alert_of_the_budget_is_a_notification(served: Served, listen: Open) -> None:
+    """Who listens to notifications hears that a threshold is reached, once, and strangers do not."""
+    alert = AlertDraft(threshold=80, action=Action.PAUSE_NEW_JOBS)
+    draft = BudgetDraft(monthly_limit=10, alerts=[alert])
+    await served.appliance.budgets.update(await served.caller("owner"), draft)
+    viewer = await listen("viewer", channel="notifications")
+    stranger = await listen("stranger", channel="notifications")
+    await charge(served, 8_000_000)
+    await charge(served, 1)
+    (event,) = await viewer.events(1)
+
+    organization = (await served.caller("owner")).organization_id
+    assert (event["data"]["kind"], event["data"]["about"]) == ("budget.alert", organization)
+    assert event["data"]["message"] == "The month's spend has reached 80 % of the budget."
+    await silent(viewer)
+    await silent(stranger)
 
 
 # backend.status --------------------------------------------------------------------------------------------------

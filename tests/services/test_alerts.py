@@ -18,6 +18,7 @@ from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.alerts import worded
 from qstore_appliance.domain.costs import CostEvent
+from qstore_appliance.domain.events import Event
 from qstore_appliance.domain.outbox import Channel
 from qstore_appliance.errors import Conflict, Forbidden, ValidationFailed, WebhookForbidden
 from qstore_appliance.services.alerts import Alerts
@@ -49,7 +50,9 @@ class Treasury:
         async def spend(organization_id: str) -> int:
             return await self.costs.month_spend(organization_id)
 
-        self.alerts = Alerts(database, self.outbox, receivers, clock, spend)
+        #: What whoever listens to notifications hears.
+        self.news: list[Event] = []
+        self.alerts = Alerts(database, self.outbox, receivers, clock, spend, self.news.append)
         self.costs = Costs(database, clock, self.alerts)
 
     @property
@@ -115,6 +118,30 @@ async def test_thresholds_fire_when_they_are_reached(treasury: Treasury) -> None
     assert sorted(told) == sorted([*mails, *called])
     assert await treasury.alerts.fired(treasury.id, "2026-11") == {75, 90, 100}
     assert await treasury.alerts.fired(treasury.id, "2026-12") == set()
+
+
+async def test_who_listens_hears_of_it(treasury: Treasury) -> None:
+    """Each threshold once, whatever its action, once the charge is saved and never where that is undone; no figures."""
+    await treasury.furnish(EMAIL, SLACK, PAUSE)
+    with pytest.raises(ZeroDivisionError):
+        async with treasury.database.transaction():
+            await treasury.charge(80 * DOLLAR)
+            raise ZeroDivisionError
+    assert treasury.news == []
+    async with treasury.database.transaction():
+        await treasury.charge(95 * DOLLAR)
+        assert treasury.news == []
+    assert [one.data.message.split("reached ")[1] for one in treasury.news] == [
+        "75 % of the budget.",
+        "90 % of the budget.",
+    ]
+    await treasury.charge(6 * DOLLAR)
+    await treasury.charge(1)
+
+    last = treasury.news[2]
+    assert len(treasury.news) == 3
+    assert (last.organization_id, last.channel, last.data.kind) == (treasury.id, "notifications", "budget.alert")
+    assert (last.data.about, last.data.timestamp) == (treasury.id, NOON)
 
 
 async def test_what_receivers_are_told(treasury: Treasury) -> None:

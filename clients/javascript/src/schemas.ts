@@ -695,8 +695,8 @@ export interface NoiseDraft {
 /**
  * `notifications`: something that people of the organization want to know, in one sentence.
  *
- * `kind` is `job.completed`, `job.failed`, `deployment.deployed` or `deployment.failed`; `about` is the id of what it
- * is about.
+ * `kind` is `job.completed`, `job.failed`, `deployment.deployed`, `deployment.failed` or `budget.alert`; `about` is
+ * the id of what it is about, of a budget the organization's.
  */
 export interface Notification {
   kind: string;

@@ -842,8 +842,8 @@ class Notification:
     """
     `notifications`: something that people of the organization want to know, in one sentence.
 
-    `kind` is `job.completed`, `job.failed`, `deployment.deployed` or `deployment.failed`; `about` is the id of what
-    it is about.
+    `kind` is `job.completed`, `job.failed`, `deployment.deployed`, `deployment.failed` or `budget.alert`; `about`
+    is the id of what it is about, of a budget the organization's.
     """
 
     kind: str
@@ -876,6 +876,14 @@ class Pair:
 
     qubits: list[Any]
     concurrence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParentArrays:
+    """Rows `x`, and for each of them in `y` the index of its class, or the number that it is labelled with."""
+
+    x: list[list[float]]
+    y: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
