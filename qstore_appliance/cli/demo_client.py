@@ -30,7 +30,8 @@ class Client:
 
     def __init__(self, address: str, *, verify: bool) -> None:
         self.address = address
-        self._http = httpx.Client(base_url=address, verify=verify, timeout=60, trust_env=False)
+        # The first job of an installation waits for the kernels, which take a minute to compile on a small machine.
+        self._http = httpx.Client(base_url=address, verify=verify, timeout=300, trust_env=False)
         self._verify = verify
         self._credentials: dict[str, str] = {}
 
