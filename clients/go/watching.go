@@ -23,17 +23,24 @@ func (x *Jobs) StreamProgress(ctx context.Context, id string) *Stream[JobProgres
 			return nil
 		}
 		var failed error
+		newest := job.Seq
 		listening := Listening{About: id, LastSeq: &job.Seq}
 		err = x.events.listen(ctx, listening, []string{"job.progress"}, func(event Event) bool {
 			var update JobProgress
+			seq := event.Seq
 			if event.Reset {
 				if job, failed = x.Get(ctx, id); failed != nil {
 					return false
 				}
-				update = progressOf(job)
+				update, seq = progressOf(job), job.Seq
 			} else if failed = json.Unmarshal(event.Data, &update); failed != nil {
 				return false
 			}
+			// What the job itself said after a reset is newer than some that is told then.
+			if seq <= newest {
+				return true
+			}
+			newest = seq
 			return give(update) && !ended(update.Status)
 		})
 		if failed != nil {

@@ -161,8 +161,12 @@ export class Jobs {
     const job = await this.get(id);
     yield progressOf(job);
     if (ENDED.has(job.status)) return;
+    let newest = job.seq;
     for await (const event of this.#events.subscribe(['job.progress'], { ...options, about: id, lastSeq: job.seq })) {
       const update = event.reset ? progressOf(await this.get(id)) : told(event);
+      // What the job itself said after a reset is newer than some that is told then.
+      if (update.seq <= newest) continue;
+      newest = update.seq;
       yield update;
       if (ENDED.has(update.status)) return;
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.clients.python.cutting import Cutter
 pytestmark = pytest.mark.xdist_group("python-client")
 
 LONG = {**CONFIG, "epochs": 100_000}
+#: More events of a job than are kept.
+FORGOTTEN = 4_000
 
 
 @pytest.fixture
@@ -70,6 +73,24 @@ async def test_a_connection_that_is_cut(laboratory: Laboratory, long_job: str) -
     assert seen == sorted(set(seen))
     assert len(seen) > 100
     assert lines == sorted(set(lines))
+
+
+async def test_a_reader_that_falls_behind(laboratory: Laboratory, client: QStoreClient, long_job: str) -> None:
+    """Who is cut off until what followed is gone hears how the job is now, and nothing older after that."""
+    async with Cutter(laboratory.served.port) as cutter, laboratory.client(base_url=cutter.address) as cut:
+        seen: list[int] = []
+        async for update in cut.jobs.stream_progress(long_job):
+            seen.append(update.seq)
+            if len(seen) == 5:
+                cutter.cut()
+                while (await client.jobs.get(long_job)).seq < update.seq + FORGOTTEN:
+                    await asyncio.sleep(0.1)
+            if len(seen) == 500:
+                await client.jobs.cancel(long_job)
+
+    assert seen == sorted(set(seen))
+    assert len(seen) > 500
+    assert max(after - before for before, after in itertools.pairwise(seen)) > FORGOTTEN / 4, "nothing was forgotten"
 
 
 async def test_a_server_that_starts_anew(tmp_path: Path) -> None:

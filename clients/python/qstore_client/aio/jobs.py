@@ -140,10 +140,15 @@ class Jobs:
         yield progress_of(job)
         if job.status in ENDED:
             return
+        newest = job.seq
         events = self._events.subscribe("job.progress", job_id=job_id, last_seq=job.seq, away_seconds=away_seconds)
         async with contextlib.aclosing(events):
             async for event in events:
                 update = progress_of(await self.get(job_id)) if event.reset else told(JobProgress, event)
+                # What the job itself said after a reset is newer than some that is told then.
+                if update.seq <= newest:
+                    continue
+                newest = update.seq
                 yield update
                 if update.status in ENDED:
                     return
