@@ -156,9 +156,17 @@ class Rig:
         report.doubts = sum(writer.doubts for writer in self.writers)
 
     def kill_server(self) -> None:
-        """One kill at a random moment, and the look after it; sometimes only when the training goes on again."""
-        house, report = self.house, self.report
-        if self.random.random() < 0.4:
+        """
+        One kill at a random moment, and the look after it; sometimes only when the training goes on again, or right after
+        the provider got something that the server may not have heard of.
+        """
+        house, report, world = self.house, self.report, self.house.outside
+        dice = self.random.random()
+        if world is not None and dice > 0.8:
+            sent = len(world.submissions())
+            until(lambda: len(world.submissions()) > sent or self._is_over(self.elsewhere), every=0.005)
+            time.sleep(self.random.uniform(0.0, 0.05))
+        elif dice < 0.4:
             since = until(self._goes_on)
             # One that did not run when the server was killed waits for a slot, or for its backend's first probe.
             if since is not FINISHED and self.ran:
@@ -186,6 +194,9 @@ class Rig:
         if after:
             return max(1e-6, (after[0] - self.ready_at).total_seconds())
         return FINISHED if self.house.job(self.witness)["status"] == "completed" else None
+
+    def _is_over(self, id: str) -> bool:
+        return bool(self.house.job(id)["status"] == "completed")
 
     def kill_child(self) -> None:
         """One kill of the process that trains, once it has done at least an epoch since the last."""
