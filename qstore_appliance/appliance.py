@@ -59,6 +59,7 @@ from qstore_appliance.services.idempotency import Idempotency
 from qstore_appliance.services.identities import Identities
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.leftovers import Leftovers
+from qstore_appliance.services.members import Members
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.outbox import Outbox
@@ -156,6 +157,7 @@ class Appliance:
         codes = Codes(database, clock, secret)
         sign_ins = SignIns(database, clock, self.passwords, codes, notices, settings)
         self.sessions = Sessions(database, clock, self.accounts, sign_ins, notices, settings, secret)
+        self.members = Members(database, clock, callers)
         self.second_factors = SecondFactors(database, clock, sign_ins, codes, notices, callers)
         self.password_changes = PasswordChanges(
             database, clock, self.passwords, sign_ins, notices, callers, self._reset_stamp, settings

@@ -106,6 +106,12 @@ class ArtifactCorrupt(Conflict):
     code = "ARTIFACT_CORRUPT"
 
 
+class LastOwner(Conflict):
+    """An organization always has an owner who can act: make somebody else one first."""
+
+    code = "LAST_OWNER"
+
+
 class PreconditionFailed(QStoreError):
     """It has changed since you read it."""
 

@@ -19,6 +19,7 @@ var (
 	ErrInsufficientMemory   = &APIError{Code: "INSUFFICIENT_MEMORY"}
 	ErrInternal             = &APIError{Code: "INTERNAL"}
 	ErrInvalidCircuit       = &APIError{Code: "INVALID_CIRCUIT"}
+	ErrLastOwner            = &APIError{Code: "LAST_OWNER"}
 	ErrMalformed            = &APIError{Code: "MALFORMED"}
 	ErrMethodNotAllowed     = &APIError{Code: "METHOD_NOT_ALLOWED"}
 	ErrNotFound             = &APIError{Code: "NOT_FOUND"}

@@ -12,3 +12,8 @@ type Organizations struct{ wire *wire }
 func (x *Organizations) Get(ctx context.Context) (*Organization, error) {
 	return askFor[Organization](ctx, x.wire, http.MethodGet, "/v1/organization", nil)
 }
+
+// Transfer makes another member its owner. You are an administrator afterwards.
+func (x *Organizations) Transfer(ctx context.Context, draft TransferDraft, options ...Option) (*Member, error) {
+	return askFor[Member](ctx, x.wire, http.MethodPost, "/v1/organization/transfer", draft, options...)
+}

@@ -631,6 +631,25 @@ type MaskedKey struct {
 	RateLimit int        `json:"rate_limit"`
 }
 
+// Member: Somebody of an organization, as the others of it see them. Attributes:   disabled: Kept out of this
+// organization, or of the whole installation.   last_active: Here; what they do in other organizations is nobody's
+// business.   created_at: When they came to this organization.
+type Member struct {
+	ID         string     `json:"id"`
+	Email      string     `json:"email"`
+	Name       string     `json:"name"`
+	Role       Role       `json:"role"`
+	Disabled   bool       `json:"disabled"`
+	LastActive *time.Time `json:"last_active"`
+	CreatedAt  time.Time  `json:"created_at"`
+}
+
+// MemberPatch: None is "not sent".
+type MemberPatch struct {
+	Role     *string `json:"role,omitempty"`
+	Disabled *bool   `json:"disabled,omitempty"`
+}
+
 // Method: How somebody proved who they are.
 type Method = string
 
@@ -997,6 +1016,11 @@ type Tokens struct {
 // TopUpDraft: `POST /v1/jobs/{id}/top-up`: the new limit, in US dollars.
 type TopUpDraft struct {
 	BudgetLimit float64 `json:"budget_limit"`
+}
+
+// TransferDraft: `user_id`: of the member who is to own the organization.
+type TransferDraft struct {
+	UserID string `json:"user_id"`
 }
 
 // Trial: One job of a sweep. `score` is by the sweep's `metric`, null until there is one; `test_score` is of the test

@@ -33,6 +33,7 @@ STATUSES: dict[str, int] = {
     "ARTIFACT_CORRUPT": 409,
     "CANCELLED": 409,
     "CONFLICT": 409,
+    "LAST_OWNER": 409,
     "REFUSED": 409,
     "GONE": 410,
     "PRECONDITION_FAILED": 412,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from tortoise.exceptions import IntegrityError
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import OrganizationRow, SessionRow, SetupRow, UserRow
+from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.database.tables.sign_in import PasswordResetRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import (
@@ -26,10 +27,11 @@ from qstore_appliance.domain.accounts import (
     User,
 )
 from qstore_appliance.domain.listing import Listed, Page
+from qstore_appliance.domain.members import Person
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Conflict, Forbidden, Gone, NotFound, Refused, Unauthenticated, ValidationFailed
 from qstore_appliance.services.audit import Audit
-from qstore_appliance.services.callers import Callers, of_user
+from qstore_appliance.services.callers import Callers, home_of, membership_of, of_user
 from qstore_appliance.services.keys import Keys
 from qstore_appliance.services.passwords import Passwords, check_password
 from qstore_appliance.services.texts import refuse_unstorable
@@ -130,9 +132,9 @@ class Accounts:
             name=name or email.partition("@")[0],
             password_hash=password_hash,
             organization=home,
-            role=Role.OWNER.value,
             operator=True,
         )
+        await join(user.id, home.id, Role.OWNER, self._clock.now())
         await self._audit.record(
             "installation.set_up",
             organization_id=home.id,
@@ -141,7 +143,7 @@ class Accounts:
             subject=user.id,
             organization=organization,
         )
-        return user.to_domain()
+        return user.to_domain(home.id, Role.OWNER)
 
     async def _one_at_a_time(self) -> None:
         """Inside a transaction: nobody else makes an account until it ends. On SQLite every transaction is alone."""
@@ -179,21 +181,39 @@ class Accounts:
                     name=name or email.partition("@")[0],
                     password_hash=password_hash,
                     organization=home,
-                    role=role.value,
                     # Whoever comes first has the rights of an operator: somebody must.
                     operator=role is Role.OWNER and not await UserRow.exists(),
                 )
+                await join(user.id, home.id, role, self._clock.now())
                 await self._audit.record(
                     "user.created", organization_id=home.id, subject=user.id, email=email, role=role.value
                 )
         except IntegrityError as error:
             raise Conflict("There is a user with this e-mail address.", details={"email": email}) from error
-        return user.to_domain()
+        return user.to_domain(home.id, role)
 
-    async def list_users_of_installation(self) -> list[User]:
-        return [row.to_domain() for row in await UserRow.all().order_by("created_at", "id")]
+    async def list_users_of_installation(self) -> list[Person]:
+        """Everybody, once for each organization that they are in."""
+        found: list[Person] = []
+        memberships: dict[str, list[MembershipRow]] = {}
+        for row in await MembershipRow.all().order_by("created_at", "id"):
+            memberships.setdefault(row.user_id, []).append(row)
+        for user in await UserRow.all().order_by("created_at", "id"):
+            for membership in memberships.get(user.id, [None]):
+                person = Person(
+                    id=user.id,
+                    email=user.email,
+                    name=user.name,
+                    operator=user.operator,
+                    disabled=user.disabled or (membership is not None and membership.disabled),
+                    created_at=user.created_at,
+                    organization_id=membership.organization_id if membership else None,
+                    role=Role(membership.role) if membership else None,
+                )
+                found.append(person)
+        return found
 
-    async def reset_password(self, email: str, password: str) -> User:
+    async def reset_password(self, email: str, password: str) -> None:
         """
         Set a new password; every session of the user ends.
 
@@ -212,15 +232,15 @@ class Accounts:
                 "user.password_reset", organization_id=user.organization_id, subject=user.id, email=user.email
             )
         self.callers.changed(user.id)
-        return user.to_domain()
 
-    async def disable(self, email: str) -> User:
+    async def disable(self, email: str) -> None:
         """
         Take away every access of a user, keys included.
 
         Raises:
             NotFound: There is no such user.
         """
+        # The machine's own command asks no owner, and may keep out the last one.
         user = await self._by_email(email)
         user.disabled = True
         async with self._database.transaction():
@@ -230,7 +250,6 @@ class Accounts:
                 "user.disabled", organization_id=user.organization_id, subject=user.id, email=user.email
             )
         self.callers.changed(user.id)
-        return user.to_domain()
 
     async def caller_of(self, email: str) -> Caller:
         """
@@ -238,12 +257,15 @@ class Accounts:
 
         Raises:
             NotFound: There is no such user.
-            Refused: The user is disabled.
+            Refused: The user is disabled, or in no organization.
         """
         user = await self._by_email(email)
         if user.disabled:
             raise Refused(f"{user.email} is disabled.")
-        return of_user(user, rate_limit=self._settings.limits.user)
+        home = await home_of(user.id, user.organization_id)
+        if home is None:
+            raise Refused(f"{user.email} is in no organization.")
+        return of_user(user, home, rate_limit=self._settings.limits.user)
 
     async def _by_email(self, email: str) -> UserRow:
         user = await UserRow.get_or_none(email=_normal_email(email))
@@ -261,14 +283,16 @@ class Accounts:
         Raises:
             Unauthenticated: The user is gone.
         """
-        return (await self._own_row(caller)).to_domain()
+        membership = await self._own_row(caller)
+        return membership.user.to_domain(membership.organization_id, membership.role)
 
     async def organization(self, caller: Caller) -> Organization:
         return (await OrganizationRow.get(id=caller.organization_id)).to_domain()
 
     async def members(self, caller: Caller) -> int:
         """How many users the caller's organization has; who is disabled does not count."""
-        return await UserRow.filter(organization_id=caller.organization_id, disabled=False).count()
+        here = MembershipRow.filter(organization_id=caller.organization_id, disabled=False, user__disabled=False)
+        return await here.count()
 
     async def update_me(self, caller: Caller, patch: ProfilePatch) -> User:
         """
@@ -281,7 +305,9 @@ class Accounts:
         if caller.key_id is not None:
             raise Forbidden("An API key cannot change its owner's profile. Sign in with a password.")
         async with self._database.transaction():
-            user = await self._own_row(caller, change=True)
+            membership = await self._own_row(caller)
+            # Nobody else changes it meanwhile: preferences are merged.
+            user = await UserRow.filter(id=membership.user_id).select_for_update().get()
             refuse_unstorable(name=patch.name, preferences=patch.preferences)
             if patch.name is not None:
                 user.name = patch.name
@@ -289,14 +315,13 @@ class Accounts:
                 user.preferences = _merged(user.preferences, patch.preferences)
             await user.save(update_fields=["name", "preferences", "updated_at"])
         self.callers.changed(user.id)
-        return user.to_domain()
+        return user.to_domain(membership.organization_id, membership.role)
 
-    async def _own_row(self, caller: Caller, *, change: bool = False) -> UserRow:
-        wanted = UserRow.filter(id=caller.user_id, organization_id=caller.organization_id, disabled=False)
-        user = await (wanted.select_for_update() if change else wanted).first()
-        if user is None:
+    async def _own_row(self, caller: Caller) -> MembershipRow:
+        membership = await membership_of(caller.user_id, caller.organization_id)
+        if membership is None:
             raise Unauthenticated
-        return user
+        return membership
 
     # Keys --------------------------------------------------------------------------------------------------------
 
@@ -311,6 +336,18 @@ class Accounts:
     async def revoke_key(self, caller: Caller, id: str) -> None:
         """See `Keys.revoke`."""
         await self._keys.revoke(caller, id)
+
+
+async def join(user_id: str, organization_id: str, role: Role, now: datetime) -> None:
+    """Inside a transaction: somebody belongs to an organization from now on."""
+    await MembershipRow.create(
+        id=ids.new("member"),
+        user_id=user_id,
+        organization_id=organization_id,
+        role=role.value,
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def _digest(secret: str) -> str:

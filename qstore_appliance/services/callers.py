@@ -9,17 +9,31 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from qstore_appliance.database.tables.accounts import ApiKeyRow, UserRow
+from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.domain.accounts import SCOPES, Caller, Role, allows
 
 CACHE_SECONDS = 0.5
 CACHE_SIZE = 10_000
 
 
-def of_user(user: UserRow, *, rate_limit: int, session_id: str | None = None) -> Caller:
-    role = Role(user.role)
+async def membership_of(user_id: str, organization_id: str) -> MembershipRow | None:
+    """With its `user`; None where somebody does not belong there, or is kept out."""
+    return await MembershipRow.get_or_none(
+        user_id=user_id, organization_id=organization_id, disabled=False, user__disabled=False
+    ).select_related("user")
+
+
+async def home_of(user_id: str, preferred: str) -> MembershipRow | None:
+    """Where somebody is when they sign in: in the organization that they were in last, else in the oldest of theirs."""
+    rows = await MembershipRow.filter(user_id=user_id, disabled=False).order_by("created_at", "id")
+    return next((row for row in rows if row.organization_id == preferred), rows[0] if rows else None)
+
+
+def of_user(user: UserRow, membership: MembershipRow, *, rate_limit: int, session_id: str | None = None) -> Caller:
+    role = Role(membership.role)
     return Caller(
         user_id=user.id,
-        organization_id=user.organization_id,
+        organization_id=membership.organization_id,
         email=user.email,
         role=role,
         scopes=SCOPES[role],
@@ -30,12 +44,17 @@ def of_user(user: UserRow, *, rate_limit: int, session_id: str | None = None) ->
     )
 
 
-def of_key(key: ApiKeyRow, user: UserRow) -> Caller:
-    """What the key's owner may do now, cut down to the key's scopes. A key never carries operator rights."""
-    role = Role(user.role)
+def of_key(key: ApiKeyRow, membership: MembershipRow) -> Caller:
+    """
+    What the key's owner may do now where the key was made, cut down to its scopes. It never carries operator rights.
+
+    Args:
+        membership: With its `user`.
+    """
+    user, role = membership.user, Role(membership.role)
     return Caller(
         user_id=user.id,
-        organization_id=user.organization_id,
+        organization_id=membership.organization_id,
         email=user.email,
         role=role,
         scopes=cut(key.scopes, SCOPES[role]),

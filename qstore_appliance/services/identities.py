@@ -26,6 +26,7 @@ from qstore_appliance.domain.ports import Clock
 from qstore_appliance.domain.sessions import Method
 from qstore_appliance.errors import Forbidden, NotFound, QStoreError, Unauthenticated, Unavailable
 from qstore_appliance.services.audit import Audit
+from qstore_appliance.services.callers import home_of
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.seals import Seal
 from qstore_appliance.services.sessions import Sessions
@@ -152,7 +153,8 @@ class Identities:
     async def _user(self, identity: Identity) -> UserRow:
         known = await IdentityRow.get_or_none(issuer=identity.issuer, subject=identity.subject)
         user = await self._linked(identity) if known is None else await UserRow.get_or_none(id=known.user_id)
-        if user is None or user.disabled:
+        home = None if user is None else await home_of(user.id, user.organization_id)
+        if user is None or user.disabled or home is None:
             log.info("provider_sign_in_refused", subject=identity.subject)
             await self._audit.record(
                 "session.refused",

@@ -19,6 +19,7 @@ from tortoise.queryset import QuerySet
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import ApiKeyRow, SessionRow, UserRow
+from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller, Role, Tokens
 from qstore_appliance.domain.listing import Listed, Page
@@ -29,7 +30,7 @@ from qstore_appliance.errors import Forbidden, NotFound, QStoreError, Unauthenti
 from qstore_appliance.services import audit, keys
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.audit import Audit
-from qstore_appliance.services.callers import of_key, of_user
+from qstore_appliance.services.callers import home_of, membership_of, of_key, of_user
 from qstore_appliance.services.failures import network
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.sign_ins import SignIns
@@ -85,13 +86,28 @@ class Sessions:
         Raises:
             Unauthenticated, SecondFactorRequired, RateLimited: As `SignIns.verified`.
         """
-        user, method = await self._sign_ins.verified(email, password, code, address)
+        user, home, method = await self._sign_ins.verified(email, password, code, address)
+        if home is None:
+            raise Unauthenticated
+        return await self.open_tokens(user, home, method, address=address, agent=agent)
+
+    async def open_tokens(
+        self, user: UserRow, membership: MembershipRow, method: Method, *, address: str, agent: str
+    ) -> Tokens:
+        """Tokens of a new session in one of their organizations, for somebody who has proven who they are."""
         session_id = ids.new("session")
         refresh_token = self._refresh_token(user.id, session_id)
         await self._start(
-            session_id, user, address, agent, kind=Kind.TOKEN, method=method, refresh_hash=_digest(refresh_token)
+            session_id,
+            user,
+            membership,
+            address,
+            agent,
+            kind=Kind.TOKEN,
+            method=method,
+            refresh_hash=_digest(refresh_token),
         )
-        return self._tokens(user, session_id, refresh_token)
+        return self._tokens(user, membership, session_id, refresh_token)
 
     async def sign_in_cookie(
         self,
@@ -104,23 +120,39 @@ class Sessions:
         instead_of: Caller | None = None,
     ) -> tuple[str, Caller]:
         """The value of a new session cookie, and who it is; arguments as in `open_cookie`, errors as in `sign_in`."""
-        user, method = await self._sign_ins.verified(email, password, code, address)
-        return await self.open_cookie(user, method, address=address, agent=agent, instead_of=instead_of)
+        user, home, method = await self._sign_ins.verified(email, password, code, address)
+        return await self.open_cookie(user, method, home, address=address, agent=agent, instead_of=instead_of)
 
     async def open_cookie(
-        self, user: UserRow, method: Method, *, address: str, agent: str, instead_of: Caller | None = None
+        self,
+        user: UserRow,
+        method: Method,
+        membership: MembershipRow | None = None,
+        *,
+        address: str,
+        agent: str,
+        instead_of: Caller | None = None,
     ) -> tuple[str, Caller]:
         """
         A cookie for somebody who has proven who they are.
 
         Args:
+            membership: Where the session is to be; without one, where they were last.
             instead_of: Who this browser was until now; that session ends.
+
+        Raises:
+            Unauthenticated: They are in no organization.
         """
+        membership = membership or await home_of(user.id, user.organization_id)
+        if membership is None:
+            raise Unauthenticated
         session_id, value = ids.new("session"), secrets.token_urlsafe(32)
-        await self._start(session_id, user, address, agent, kind=Kind.COOKIE, method=method, cookie_hash=_digest(value))
+        await self._start(
+            session_id, user, membership, address, agent, kind=Kind.COOKIE, method=method, cookie_hash=_digest(value)
+        )
         if instead_of is not None and instead_of.session_id is not None:
             await self._revoke(instead_of.session_id, instead_of, "session.ended")
-        return value, of_user(user, rate_limit=self._settings.limits.user, session_id=session_id)
+        return value, of_user(user, membership, rate_limit=self._settings.limits.user, session_id=session_id)
 
     async def refresh(self, refresh_token: str, *, address: str, agent: str) -> Tokens:
         """
@@ -132,9 +164,12 @@ class Sessions:
         claims = self._signer.read(refresh_token, "refresh")
         session_id, now = claims.session_id, self._clock.now()
         session = await SessionRow.get_or_none(id=session_id, user_id=claims.user_id, kind="token")
-        user = await UserRow.get_or_none(id=claims.user_id, disabled=False)
-        if session is None or user is None or session.revoked_at is not None or session.expires_at <= now:
+        if session is None or session.revoked_at is not None or session.expires_at <= now:
             raise Unauthenticated
+        membership = await membership_of(claims.user_id, session.organization_id)
+        if membership is None:
+            raise Unauthenticated
+        user = membership.user
         used, renewed = _digest(refresh_token), self._refresh_token(user.id, session_id)
         async with self._database.transaction():
             won = await SessionRow.filter(id=session_id, refresh_hash=used, revoked_at=None).update(
@@ -147,12 +182,13 @@ class Sessions:
                 agent=storable(agent, 200),
             )
         if won:
-            return self._tokens(user, session_id, renewed)
+            return self._tokens(user, membership, session_id, renewed)
         session = await SessionRow.get(id=session_id)
         parallel = session.previous_hash == used and session.rotated_at and now - session.rotated_at <= REFRESH_GRACE
         if not parallel:
             log.warning("refresh_token_reused", session_id=session_id, user_id=user.id, address=address)
-            await self._revoke(session_id, user, "session.reused")
+            whose = of_user(user, membership, rate_limit=self._settings.limits.user, session_id=session_id)
+            await self._revoke(session_id, whose, "session.reused")
             async with self._database.transaction():
                 await self._notices.tell(user, Notice.REFRESH_TOKEN_REUSED, address=address[:64])
         raise Unauthenticated("This refresh token was used before.")
@@ -268,12 +304,12 @@ class Sessions:
             row = await ApiKeyRow.get_or_none(key_hash=hashed, revoked_at=None)
             if row is None or (row.expires_at is not None and row.expires_at <= now):
                 raise Unauthenticated
-            user = await UserRow.get_or_none(id=row.user_id, organization_id=row.organization_id, disabled=False)
-            if user is None:
+            membership = await membership_of(row.user_id, row.organization_id)
+            if membership is None:
                 raise Unauthenticated
             if row.last_used is None or now - row.last_used >= LAST_USED_EVERY:
-                await self._note_use(lambda: ApiKeyRow.filter(id=row.id).update(last_used=now))
-            caller = of_key(row, user)
+                await self._note_use(lambda: ApiKeyRow.filter(id=row.id).update(last_used=now), membership)
+            caller = of_key(row, membership)
             if address:
                 await self._note_address(row, caller, network(address))
             return caller
@@ -284,15 +320,16 @@ class Sessions:
         now = self._clock.now()
         if session is None or session.revoked_at is not None or session.expires_at <= now:
             raise Unauthenticated
-        user = await UserRow.get_or_none(id=session.user_id, disabled=False)
+        membership = await membership_of(session.user_id, session.organization_id)
         idle = session.kind == Kind.COOKIE and now - session.last_used >= timedelta(
             seconds=self._settings.auth.idle_seconds
         )
-        if user is None or idle:
+        if membership is None or idle:
             raise Unauthenticated
         if now - session.last_used >= LAST_USED_EVERY:
-            await self._note_use(lambda: SessionRow.filter(id=session.id).update(last_used=now))
-        return of_user(user, rate_limit=self._settings.limits.user, session_id=session.id)
+            await self._note_use(lambda: SessionRow.filter(id=session.id).update(last_used=now), membership)
+        limit = self._settings.limits.user
+        return of_user(membership.user, membership, rate_limit=limit, session_id=session.id)
 
     async def _note_address(self, key: ApiKeyRow, caller: Caller, place: str) -> None:
         try:
@@ -300,10 +337,11 @@ class Sessions:
         except QStoreError as error:
             log.warning("audit_not_written", action="api_key.new_address", error=error.message)
 
-    async def _note_use(self, write: Callable[[], Awaitable[int]]) -> None:
+    async def _note_use(self, write: Callable[[], Awaitable[int]], membership: MembershipRow) -> None:
         try:
             async with self._database.transaction():
                 await write()
+                await MembershipRow.filter(id=membership.id).update(last_active=self._clock.now())
         except QStoreError as error:
             # Nobody is locked out because a timestamp could not be written.
             log.warning("last_used_not_written", error=error.message)
@@ -314,6 +352,7 @@ class Sessions:
         self,
         session_id: str,
         user: UserRow,
+        membership: MembershipRow,
         address: str,
         agent: str,
         *,
@@ -328,7 +367,7 @@ class Sessions:
             await SessionRow.create(
                 id=session_id,
                 user_id=user.id,
-                organization_id=user.organization_id,
+                organization_id=membership.organization_id,
                 kind=kind.value,
                 method=method.value,
                 refresh_hash=refresh_hash,
@@ -339,9 +378,10 @@ class Sessions:
                 created_at=now,
                 expires_at=self._end(now),
             )
+            await MembershipRow.filter(id=membership.id).update(last_active=now)
             await self._audit.record(
                 "session.started",
-                organization_id=user.organization_id,
+                organization_id=membership.organization_id,
                 actor=user.email,
                 user_id=user.id,
                 subject=session_id,
@@ -364,12 +404,12 @@ class Sessions:
             async with self._database.transaction():
                 await old.delete()
 
-    async def _revoke(self, session_id: str, who: UserRow | Caller, action: str, user_id: str | None = None) -> None:
+    async def _revoke(self, session_id: str, who: Caller, action: str, user_id: str | None = None) -> None:
         """
         Args:
             who: Whose act it is, and whose session unless `user_id` says otherwise.
         """
-        user_id = user_id or (who.id if isinstance(who, UserRow) else who.user_id)
+        user_id = user_id or who.user_id
         async with self._database.transaction():
             await SessionRow.filter(id=session_id, revoked_at=None).update(revoked_at=self._clock.now())
             await self._audit.record(
@@ -384,18 +424,28 @@ class Sessions:
     def _refresh_token(self, user_id: str, session_id: str) -> str:
         return self._signer.sign("refresh", user_id, session_id, self._settings.auth.refresh_seconds)
 
-    def _tokens(self, user: UserRow, session_id: str, refresh_token: str) -> Tokens:
-        seconds = self._settings.auth.access_seconds
-        role = Role(user.role)
+    def _tokens(self, user: UserRow, membership: MembershipRow, session_id: str, refresh_token: str) -> Tokens:
+        seconds, organization_id = self._settings.auth.access_seconds, membership.organization_id
+        role = Role(membership.role)
         access_token = self._signer.sign(
-            "access", user.id, session_id, seconds, email=user.email, organization_id=user.organization_id, role=role
+            "access", user.id, session_id, seconds, email=user.email, organization_id=organization_id, role=role
         )
         return Tokens(access_token=access_token, refresh_token=refresh_token, token_type="Bearer", expires_in=seconds)
 
 
-async def end_sessions(user_id: str, now: datetime, *, but: str | None = None) -> int:
-    """Inside a transaction; whoever calls it tells `Callers` after the commit."""
-    return await SessionRow.filter(user_id=user_id, revoked_at=None).exclude(id=but or "").update(revoked_at=now)
+async def end_sessions(
+    user_id: str, now: datetime, *, but: str | None = None, organization_id: str | None = None
+) -> int:
+    """
+    Inside a transaction; whoever calls it tells `Callers` after the commit.
+
+    Args:
+        organization_id: Only those in this organization.
+    """
+    living = SessionRow.filter(user_id=user_id, revoked_at=None).exclude(id=but or "")
+    if organization_id is not None:
+        living = living.filter(organization_id=organization_id)
+    return await living.update(revoked_at=now)
 
 
 def _digest(secret: str) -> str:

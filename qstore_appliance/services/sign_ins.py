@@ -14,6 +14,7 @@ import structlog
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import SessionRow, UserRow
+from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.database.tables.sign_in import RecoveryCodeRow
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.notices import Notice
@@ -28,6 +29,7 @@ from qstore_appliance.errors import (
     ValidationFailed,
 )
 from qstore_appliance.services.audit import Audit
+from qstore_appliance.services.callers import home_of
 from qstore_appliance.services.codes import Codes
 from qstore_appliance.services.failures import Attempt, Failures, network
 from qstore_appliance.services.notices import Notices
@@ -45,7 +47,10 @@ log = structlog.get_logger(__name__)
 
 
 class Proven(NamedTuple):
+    """`home`: where the session begins; None where they are in no organization."""
+
     user: UserRow
+    home: MembershipRow | None
     method: Method
 
 
@@ -68,17 +73,25 @@ class SignIns:
             limits.sign_in_failures_account, words="Too many failed sign-ins for this account from unknown addresses."
         )
 
-    async def verified(self, email: str, password: str, code: str | None, address: str) -> Proven:
+    async def verified(
+        self, email: str, password: str, code: str | None, address: str, *, homeless: bool = False
+    ) -> Proven:
         """
+        Args:
+            homeless: Also somebody who is in no organization, such as who is about to join one.
+
         Raises:
-            Unauthenticated: Wrong, unknown or disabled: all the same words and the same time.
+            Unauthenticated: Wrong, unknown, disabled or in no organization: all the same words and the same time.
             SecondFactorRequired: The password is right, and a code is missing, wrong, or was used before.
             RateLimited: Too many failures, or too many sign-ins at once.
         """
         email = storable(email.strip().lower(), 255)
         attempts = await self._attempts(email, address)
         user = await UserRow.get_or_none(email=email)
-        known = user.password_hash if user is not None and not user.disabled else None
+        # Asked for an unknown user too, so that both take the same time.
+        home = await home_of(user.id, user.organization_id) if user is not None else await home_of("", "")
+        may = user is not None and not user.disabled and (home is not None or homeless)
+        known = user.password_hash if user is not None and may else None
         try:
             right = len(password) <= MAX_LENGTH and await self._passwords.verify(known, password)
         except QStoreError:
@@ -99,7 +112,7 @@ class SignIns:
             if method is Method.RECOVERY_CODE:
                 left = await RecoveryCodeRow.filter(user_id=user.id, used_at=None).count()
                 await self._notices.tell(user, Notice.RECOVERY_CODE_USED, left=left)
-        return Proven(user, method)
+        return Proven(user, home, method)
 
     async def confirmed(self, caller: Caller, password: str, address: str, field: str = "password") -> UserRow:
         """

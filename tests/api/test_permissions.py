@@ -22,10 +22,11 @@ GUARDED = [endpoint for endpoint in endpoints() if endpoint.permission != PUBLIC
 SCOPED = [endpoint for endpoint in GUARDED if endpoint.permission != SIGNED_IN]
 OF_ONE = [endpoint for endpoint in SCOPED if "{id}" in endpoint.path and endpoint.tag != "backends"]
 KINDS = {"circuits": "circuit", "datasets": "dataset", "jobs": "job", "models": "model", "deployments": "deploy",
-         "sweeps": "sweep", "api-keys": "key", "outbox": "outbox"}  # fmt: skip
+         "sweeps": "sweep", "api-keys": "key", "outbox": "outbox", "users": "user"}  # fmt: skip
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/models/{id}/predict": {"inputs": [[0.0]]},
     "/v1/jobs/{id}/top-up": {"budget_limit": 1.0},
+    "/v1/users/{id}": {"role": "viewer"},
 }
 
 
@@ -154,6 +155,7 @@ async def test_what_belongs_to_others_is_not_found(served: Served, client: Clien
     letter = ids.new("outbox")
     await served.appliance.outbox.put(caller.organization_id, Channel.EMAIL, "a@b.example", "budget.test", {}, letter)
     theirs = {
+        "users": caller.user_id,
         "outbox": letter,
         "circuits": (await owner.post("/v1/circuits", json=circuit)).json()["data"]["id"],
         "datasets": upload.json()["data"]["id"],

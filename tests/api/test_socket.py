@@ -22,6 +22,7 @@ from qstore_appliance.database.tables.jobs import JobEventRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import ApiKeyDraft
 from qstore_appliance.domain.events import COST_UPDATES, CostUpdate, Event
+from qstore_appliance.domain.members import MemberPatch
 from tests.api.conftest import Served
 from tests.api.listening import tell
 from tests.factories import PASSWORD, make_job_row
@@ -371,6 +372,19 @@ async def test_authority_lost_is_noticed_within_a_second(served: Served, open_so
 
     assert [await by_token.closed(), await by_key.closed()] == [4401, 4401]
     assert asyncio.get_running_loop().time() - start < 2.2
+
+
+async def test_who_is_kept_out_hears_no_more(served: Served, open_socket: Open) -> None:
+    """Who is kept out of the organization, or removed, loses open connections within a second, those by key too."""
+    admin, developer = await served.caller("admin"), await served.caller("developer")
+    key = await served.appliance.accounts.create_key(developer, ApiKeyDraft(name="k", scopes=["jobs:read"]))
+    by_token, by_key, viewer = await open_socket("developer"), await open_socket(None), await open_socket("viewer")
+    await by_key.ask(type="auth", api_key=key.key)
+
+    await served.appliance.members.change(admin, developer.user_id, MemberPatch(disabled=True))
+    await served.appliance.members.remove(admin, (await served.caller("viewer")).user_id)
+
+    assert [await one.closed() for one in (by_token, by_key, viewer)] == [4401, 4401, 4401]
 
 
 async def test_the_servers_end_is_said(served: Served, open_socket: Open, job: str) -> None:

@@ -25,13 +25,13 @@ OF_ONE = [
 ]
 #: The prefix of an id by the tag of its routes.
 KINDS = {"circuits": "circuit", "datasets": "dataset", "jobs": "job", "models": "model", "deployments": "deploy",
-         "sweeps": "sweep", "api-keys": "key", "outbox": "outbox"}  # fmt: skip
+         "sweeps": "sweep", "api-keys": "key", "outbox": "outbox", "users": "user"}  # fmt: skip
 IRIS = {"type": "iris", "features": {"method": "pca", "count": 2}}
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/models/{id}/predict": {"inputs": [[0.0]]},
     "/v1/jobs/{id}/top-up": {"budget_limit": 1.0},
     "/v1/circuits/{id}": {"name": "mine"},
-    "/v1/users/{id}/role": {"role": "owner"},
+    "/v1/users/{id}": {"role": "viewer"},
 }
 
 

@@ -19,6 +19,7 @@ from qstore_appliance.database.connection import Database
 from qstore_appliance.database.migrations import VERSIONS, runner
 from qstore_appliance.database.tables.accounts import OrganizationRow, UserRow
 from qstore_appliance.database.tables.costs import BudgetRow, CostEventRow, ReservationRow
+from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.errors import ConfigurationInvalid
 from qstore_appliance.settings import Database as DatabaseSettings
 from qstore_appliance.settings import Settings
@@ -249,6 +250,23 @@ async def test_money_of_a_database_in_use(database: Database) -> None:
     reservations = {row.job_id: (row.amount, row.charged) for row in await ReservationRow.all()}
     assert reservations == {"a": (700, 0), "b": (40, 0)}
     assert {event.project for event in await CostEventRow.all()} == {"qml"}
+
+
+async def test_people_of_a_database_in_use(database: Database) -> None:
+    """Everybody belongs to the organization that they were in, as what they were, and since when."""
+    await runner.migrate(database, tuple(version for version in VERSIONS if version < "0013"))
+    await populate()
+    await database.connection.execute_query("UPDATE users SET role = 'owner' WHERE id = 'user_0'")
+    await database.connection.execute_query("UPDATE users SET disabled = true WHERE id = 'user_1'")
+
+    assert "0013_members" in await database.migrate()
+
+    rows = {row.user_id: row for row in await MembershipRow.all().select_related("user")}
+    assert len(rows) == 50
+    assert {row.organization_id for row in rows.values()} == {"org_1"}
+    assert (rows["user_0"].role, rows["user_7"].role) == ("owner", "viewer")
+    assert (rows["user_1"].to_domain().disabled, rows["user_2"].to_domain().disabled) == (True, False)
+    assert rows["user_3"].created_at == rows["user_3"].user.created_at
 
 
 async def test_failed_version_changes_nothing(database: Database, second: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import ApiKeyRow, SessionRow, UserRow
 from qstore_appliance.database.tables.audit import AuditRow
+from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import SCOPES, Role, Tokens, User
 from qstore_appliance.domain.listing import Page
@@ -484,7 +485,8 @@ class TestRevocation:
     ) -> None:
         """A change that another process made is seen within a second."""
         await sessions.by_access_token(tokens.access_token)
-        await UserRow.filter(id=owner.id).update(role="viewer", operator=False)
+        await MembershipRow.filter(user_id=owner.id).update(role="viewer")
+        await UserRow.filter(id=owner.id).update(operator=False)
         assert (await sessions.by_access_token(tokens.access_token)).role is Role.OWNER
 
         monkeypatch.setattr("qstore_appliance.services.callers.time.monotonic", later(1.0))
@@ -535,7 +537,7 @@ class TestKeys:
         caller = await sessions.by_access_token(tokens.access_token)
         made = await accounts.create_key(caller, make_key_draft(scopes=["circuits:*", "jobs:submit"]))
         assert made.key is not None
-        await UserRow.filter(id=owner.id).update(role="viewer")
+        await MembershipRow.filter(user_id=owner.id).update(role="viewer")
         accounts.callers.changed(owner.id)
 
         assert (await sessions.by_api_key(made.key)).scopes == {"circuits:read"}

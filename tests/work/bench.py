@@ -6,11 +6,9 @@ import asyncio
 from typing import Any
 
 from qstore_appliance.appliance import Appliance
-from qstore_appliance.database.tables.accounts import UserRow
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.circuits import CircuitDraft
 from qstore_appliance.domain.jobs import TERMINAL, Job, JobDraft
-from qstore_appliance.services.callers import of_user
 
 EMAIL = "ada@example.org"
 #: Enough epochs for a test to find the job at work, whatever the machine.
@@ -40,7 +38,7 @@ class Bench:
         """The first owner, made where there is none yet."""
         if not await appliance.accounts.has_users():
             await appliance.accounts.create_owner(email=EMAIL, password="correct horse battery", organization="Lab")
-        return cls(appliance, of_user(await UserRow.get(email=EMAIL), rate_limit=1_000))
+        return cls(appliance, await appliance.accounts.caller_of(EMAIL))
 
     async def submit(self, n_qubits: int = 4, **config: Any) -> str:
         draft = CircuitDraft(name="bench", n_qubits=n_qubits, gates=ansatz(n_qubits))

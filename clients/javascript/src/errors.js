@@ -61,6 +61,7 @@ export class MethodNotAllowed extends APIError {}
 export class Gone extends APIError {}
 export class Conflict extends APIError {}
 export class ArtifactCorrupt extends Conflict {}
+export class LastOwner extends Conflict {}
 export class PreconditionFailed extends APIError {}
 export class TooLarge extends APIError {}
 export class UnsupportedMediaType extends APIError {}
@@ -97,6 +98,7 @@ export const BY_CODE = Object.freeze({
   GONE: Gone,
   CONFLICT: Conflict,
   ARTIFACT_CORRUPT: ArtifactCorrupt,
+  LAST_OWNER: LastOwner,
   PRECONDITION_FAILED: PreconditionFailed,
   TOO_LARGE: TooLarge,
   UNSUPPORTED_MEDIA_TYPE: UnsupportedMediaType,

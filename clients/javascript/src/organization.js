@@ -13,4 +13,15 @@ export class Organizations {
   async get() {
     return this.#http.ask('GET', '/v1/organization');
   }
+
+  /**
+   * Make another member its owner. You are an administrator afterwards.
+   *
+   * @param {import('./schemas.js').TransferDraft} body
+   * @param {{idempotencyKey?: string}} [options]
+   * @returns {Promise<import('./schemas.js').Member>}
+   */
+  async transfer(body, options = {}) {
+    return this.#http.ask('POST', '/v1/organization/transfer', { json: body, ...options });
+  }
 }

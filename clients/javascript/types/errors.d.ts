@@ -86,6 +86,8 @@ export class Conflict extends APIError {
 }
 export class ArtifactCorrupt extends Conflict {
 }
+export class LastOwner extends Conflict {
+}
 export class PreconditionFailed extends APIError {
 }
 export class TooLarge extends APIError {

@@ -6,5 +6,15 @@ export class Organizations {
      * @returns {Promise<import('./schemas.js').Organization>}
      */
     get(): Promise<import("./schemas.js").Organization>;
+    /**
+     * Make another member its owner. You are an administrator afterwards.
+     *
+     * @param {import('./schemas.js').TransferDraft} body
+     * @param {{idempotencyKey?: string}} [options]
+     * @returns {Promise<import('./schemas.js').Member>}
+     */
+    transfer(body: import("./schemas.js").TransferDraft, options?: {
+        idempotencyKey?: string;
+    }): Promise<import("./schemas.js").Member>;
     #private;
 }

@@ -567,6 +567,26 @@ export interface MaskedKey {
     last_used: string | null;
     rate_limit: number;
 }
+/**
+ * Somebody of an organization, as the others of it see them.
+ *
+ * Attributes:     disabled: Kept out of this organization, or of the whole installation.     last_active: Here; what
+ * they do in other organizations is nobody's business.     created_at: When they came to this organization.
+ */
+export interface Member {
+    id: string;
+    email: string;
+    name: string;
+    role: Role;
+    disabled: boolean;
+    last_active: string | null;
+    created_at: string;
+}
+/** None is "not sent". */
+export interface MemberPatch {
+    role?: "viewer" | "developer" | "admin" | "owner" | null;
+    disabled?: boolean | null;
+}
 /** How somebody proved who they are. */
 export type Method = "authenticator" | "password" | "provider" | "recovery_code";
 export interface Metrics {
@@ -899,6 +919,10 @@ export interface Tokens {
 /** `POST /v1/jobs/{id}/top-up`: the new limit, in US dollars. */
 export interface TopUpDraft {
     budget_limit: number;
+}
+/** `user_id`: of the member who is to own the organization. */
+export interface TransferDraft {
+    user_id: string;
 }
 /**
  * One job of a sweep. `score` is by the sweep's `metric`, null until there is one; `test_score` is of the test part

@@ -117,6 +117,12 @@ class ArtifactCorrupt(Conflict):
     CODE = "ARTIFACT_CORRUPT"
 
 
+class LastOwner(Conflict):
+    """An organization always has an owner who can act: make somebody else one first."""
+
+    CODE = "LAST_OWNER"
+
+
 class PreconditionFailed(APIError):
     """It has changed since you read it."""
 

@@ -777,6 +777,31 @@ class MaskedKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Member:
+    """
+    Somebody of an organization, as the others of it see them.
+
+    Attributes:     disabled: Kept out of this organization, or of the whole installation.     last_active: Here;
+    what they do in other organizations is nobody's business.     created_at: When they came to this organization.
+    """
+
+    id: str
+    email: str
+    name: str
+    role: Role
+    disabled: bool
+    last_active: datetime | None
+    created_at: datetime
+
+
+class MemberPatch(TypedDict, total=False):
+    """None is "not sent"."""
+
+    role: Literal["viewer", "developer", "admin", "owner"] | None
+    disabled: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metrics:
     loss: float
     accuracy: float | None = None
@@ -1219,6 +1244,12 @@ class TopUpDraft(TypedDict):
     """`POST /v1/jobs/{id}/top-up`: the new limit, in US dollars."""
 
     budget_limit: float
+
+
+class TransferDraft(TypedDict):
+    """`user_id`: of the member who is to own the organization."""
+
+    user_id: str
 
 
 @dataclass(frozen=True, kw_only=True)

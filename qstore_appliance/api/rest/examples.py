@@ -36,6 +36,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PasswordGrant": {"grant_type": "password", "email": "ada@example.org", "password": "a phrase of your own"},
     "RefreshGrant": {"grant_type": "refresh_token", "refresh_token": "qsr_3f9c…"},
     "ProfilePatch": {"name": "Ada Lovelace", "preferences": {"default_backend": "native"}},
+    "MemberPatch": {"role": "admin"},
+    "TransferDraft": {"user_id": f"user_{_KEY}"},
     "ApiKeyDraft": {"name": "Notebook", "scopes": ["circuits:*", "jobs:submit"], "rate_limit": 1000},
     "CircuitDraft": {"name": "Two moons", "n_qubits": 2, "gates": _GATES, "metadata": {"tags": ["classifier"]}},
     "CircuitPatch": {"name": "Two moons, renamed", "metadata": {"tags": ["classifier", "production"]}},

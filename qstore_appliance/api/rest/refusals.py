@@ -34,6 +34,9 @@ PARTICULAR: dict[str, tuple[str, ...]] = {
     "POST /v1/users/me/second-factor/confirm": ("NOT_FOUND",),
     "POST /v1/users/me/second-factor/recovery-codes": ("NOT_FOUND",),
     "POST /v1/users/me/second-factor/remove": ("NOT_FOUND",),
+    "PATCH /v1/users/{id}": ("CONFLICT", "LAST_OWNER"),
+    "DELETE /v1/users/{id}": ("LAST_OWNER",),
+    "POST /v1/organization/transfer": ("NOT_FOUND",),
     "POST /v1/circuits": ("INVALID_CIRCUIT",),
     "POST /v1/circuits/import": ("INVALID_CIRCUIT", *_ENGINE),
     "POST /v1/circuits/{id}/run": (

@@ -40,11 +40,13 @@ class UserRow(Model):
     email = fields.CharField(max_length=255, unique=True)
     name = fields.CharField(max_length=255)
     password_hash = fields.CharField(max_length=255)
+    #: Where signing in begins; what somebody may do, and where, their memberships say.
     organization: fields.ForeignKeyRelation[OrganizationRow] = fields.ForeignKeyField(
         "qstore.OrganizationRow", related_name="users", on_delete=fields.RESTRICT, db_index=True
     )
     organization_id: str
-    role = fields.CharField(max_length=50)
+    #: From before there were memberships. No column is ever dropped; nothing reads this one.
+    role = fields.CharField(max_length=50, default="")
     operator = fields.BooleanField(default=False)
     disabled = fields.BooleanField(default=False)
     preferences: dict[str, Any] = fields.JSONField(default=dict)
@@ -55,13 +57,14 @@ class UserRow(Model):
     class Meta:
         table = "users"
 
-    def to_domain(self) -> User:
+    def to_domain(self, organization_id: str, role: str) -> User:
+        """As who they are in one of their organizations."""
         return User(
             id=self.id,
             email=self.email,
             name=self.name,
-            organization_id=self.organization_id,
-            role=Role(self.role),
+            organization_id=organization_id,
+            role=Role(role),
             operator=self.operator,
             disabled=self.disabled,
             preferences=self.preferences,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qstore_client.aio.http import Http
-from qstore_client.types import Organization
+from qstore_client.types import Member, Organization
 
 
 class Organizations:
@@ -12,3 +12,8 @@ class Organizations:
 
     async def get(self) -> Organization:
         return await self._http.get(Organization, "/v1/organization")
+
+    async def transfer(self, user_id: str, *, idempotency_key: str | None = None) -> Member:
+        """Make another member its owner. You are an administrator afterwards."""
+        body = {"user_id": user_id}
+        return await self._http.post(Member, "/v1/organization/transfer", body, key=idempotency_key)

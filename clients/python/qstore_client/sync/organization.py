@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from qstore_client.sync.http import Http
-from qstore_client.types import Organization
+from qstore_client.types import Member, Organization
 
 
 class Organizations:
@@ -13,3 +13,8 @@ class Organizations:
 
     def get(self) -> Organization:
         return self._http.get(Organization, "/v1/organization")
+
+    def transfer(self, user_id: str, *, idempotency_key: str | None = None) -> Member:
+        """Make another member its owner. You are an administrator afterwards."""
+        body = {"user_id": user_id}
+        return self._http.post(Member, "/v1/organization/transfer", body, key=idempotency_key)

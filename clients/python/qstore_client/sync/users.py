@@ -1,14 +1,18 @@
 # Written by `generate` from `aio/users.py`; not by hand.
-"""Who you are."""
+"""Who you are, and the people of your organization."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from qstore_client.bodies import sent
+from qstore_client.bodies import at, sent
 from qstore_client.decoding import decode
+from qstore_client.pages import Page
 from qstore_client.sync.http import Http
-from qstore_client.types import Profile
+from qstore_client.types import Member, Profile
+
+PATH = "/v1/users"
 
 
 class Users:
@@ -28,3 +32,24 @@ class Users:
         """Your other sessions end."""
         body = {"current_password": current_password, "password": password}
         self._http.ask("POST", "/v1/users/me/password", json=body)
+
+    def list(
+        self, *, role: str | None = None, limit: int = 20, offset: int = 0, sort: str | None = None
+    ) -> Page[Member]:
+        """The people of your organization, those who are kept out included."""
+        return self._http.page(Member, PATH, role=role, limit=limit, offset=offset, sort=sort)
+
+    def iterate(self, *, role: str | None = None, sort: str | None = None, page_size: int = 100) -> Iterator[Member]:
+        return self._http.rows(Member, PATH, page_size, role=role, sort=sort)
+
+    def get(self, user_id: str) -> Member:
+        return self._http.get(Member, at(PATH, user_id))
+
+    def update(self, user_id: str, *, role: str | None = None, disabled: bool | None = None) -> Member:
+        """Give somebody another role, keep them out, or let them in again."""
+        body = sent(role=role, disabled=disabled)
+        return decode(Member, (self._http.ask("PATCH", at(PATH, user_id), json=body)).data)
+
+    def remove(self, user_id: str) -> None:
+        """From your organization. Yourself: leave it."""
+        self._http.ask("DELETE", at(PATH, user_id))
