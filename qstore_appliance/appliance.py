@@ -57,11 +57,13 @@ from qstore_appliance.services.feeds import Feeds
 from qstore_appliance.services.fleet import Fleet
 from qstore_appliance.services.idempotency import Idempotency
 from qstore_appliance.services.identities import Identities
+from qstore_appliance.services.invitations import Invitations
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.leftovers import Leftovers
 from qstore_appliance.services.members import Members
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.notices import Notices
+from qstore_appliance.services.organizations import Organizations
 from qstore_appliance.services.outbox import Outbox
 from qstore_appliance.services.password_changes import PasswordChanges
 from qstore_appliance.services.passwords import Passwords
@@ -108,6 +110,7 @@ TAKE_OVER_LOOK_SECONDS = 0.1
 #: Pages that others send browsers to: the provider, and mails.
 CALLBACK = "/app/provider/callback"
 RESET = "/app/reset"
+INVITATION = "/app/invitation"
 
 Ping = Callable[[], Awaitable[object]]
 
@@ -142,10 +145,12 @@ class Appliance:
         self.datasets = Datasets(database, blobs, self.calculator, clock, settings)
         self.idempotency = Idempotency(database, clock)
         self._reset_stamp = Stamp(secret, "password resets")
+        self._invitation_stamp = Stamp(secret, "invitations")
         self.receivers = Receivers(settings.webhooks)
         self.webhooks = Webhooks(database, Posts(self.receivers, settings.webhooks.authority), clock)
+        links = {"reset": self._reset_link, "invitation": self._invitation_link}
         doors = {
-            Channel.EMAIL: Emails(Mails(settings.smtp), settings.address, self._reset_link).deliver,
+            Channel.EMAIL: Emails(Mails(settings.smtp), settings.address, links).deliver,
             Channel.SLACK: self.webhooks.deliver_to_slack,
             Channel.WEBHOOK: self.webhooks.deliver,
         }
@@ -158,6 +163,18 @@ class Appliance:
         sign_ins = SignIns(database, clock, self.passwords, codes, notices, settings)
         self.sessions = Sessions(database, clock, self.accounts, sign_ins, notices, settings, secret)
         self.members = Members(database, clock, callers)
+        self.organizations = Organizations(database, self.sessions)
+        self.invitations = Invitations(
+            database,
+            clock,
+            self.passwords,
+            sign_ins,
+            notices,
+            callers,
+            self._invitation_stamp,
+            self._invitation_link,
+            settings,
+        )
         self.second_factors = SecondFactors(database, clock, sign_ins, codes, notices, callers)
         self.password_changes = PasswordChanges(
             database, clock, self.passwords, sign_ins, notices, callers, self._reset_stamp, settings
@@ -263,6 +280,9 @@ class Appliance:
     def _reset_link(self, reset_id: str) -> str:
         """Behind the `#`, so that no server, proxy or history writes the secret down."""
         return f"{self.settings.address}{RESET}#{self._reset_stamp.on(reset_id)}"
+
+    def _invitation_link(self, invitation_id: str) -> str:
+        return f"{self.settings.address}{INVITATION}#{self._invitation_stamp.on(invitation_id)}"
 
     async def _month_spend(self, organization_id: str) -> int:
         """Alerts are told of charges by the ledger, and ask it back: one of the two has to come first."""

@@ -24,6 +24,15 @@ func (x *Auth) SignIn(ctx context.Context, email, password, code string) (*Token
 	return tokens, err
 }
 
+// Switch goes to another of your organizations, from now on. The session that asks ends.
+func (x *Auth) Switch(ctx context.Context, draft SwitchDraft) (*Tokens, error) {
+	tokens, err := askFor[Tokens](ctx, x.wire, http.MethodPost, "/v1/auth/switch", draft)
+	if err == nil {
+		x.wire.take(tokens)
+	}
+	return tokens, err
+}
+
 // Logout ends the session, its refresh tokens included.
 func (x *Auth) Logout(ctx context.Context) error {
 	if err := x.wire.ask(ctx, &request{method: http.MethodPost, path: "/v1/auth/logout"}, nil); err != nil {

@@ -40,6 +40,7 @@ type Client struct {
 	SecondFactor *SecondFactors
 	Sessions     *Sessions
 	Organization *Organizations
+	Invitations  *Invitations
 	APIKeys      *APIKeys
 	Circuits     *Circuits
 	Datasets     *Datasets
@@ -76,6 +77,7 @@ func New(options Options) *Client {
 		SecondFactor: &SecondFactors{wire},
 		Sessions:     &Sessions{wire},
 		Organization: &Organizations{wire},
+		Invitations:  &Invitations{wire},
 		APIKeys:      &APIKeys{wire},
 		Circuits:     &Circuits{wire},
 		Datasets:     &Datasets{wire},

@@ -13,6 +13,15 @@ func (x *Organizations) Get(ctx context.Context) (*Organization, error) {
 	return askFor[Organization](ctx, x.wire, http.MethodGet, "/v1/organization", nil)
 }
 
+// Mine are all that you belong to, and which of them you act in.
+func (x *Organizations) Mine(ctx context.Context) ([]OwnOrganization, error) {
+	found, err := askFor[[]OwnOrganization](ctx, x.wire, http.MethodGet, "/v1/organizations", nil)
+	if err != nil {
+		return nil, err
+	}
+	return *found, nil
+}
+
 // Transfer makes another member its owner. You are an administrator afterwards.
 func (x *Organizations) Transfer(ctx context.Context, draft TransferDraft, options ...Option) (*Member, error) {
 	return askFor[Member](ctx, x.wire, http.MethodPost, "/v1/organization/transfer", draft, options...)

@@ -4,6 +4,24 @@ package qstore
 
 import "time"
 
+// AcceptDraft: `password`: the new account's, or of the account that the address has already, with its `code` where it
+// has a second factor.
+type AcceptDraft struct {
+	Token    string  `json:"token"`
+	Password string  `json:"password"`
+	Name     *string `json:"name,omitempty"`
+	Code     *string `json:"code,omitempty"`
+}
+
+// Accepted: `user_id` is a member of that organization from now on.
+type Accepted struct {
+	UserID         string `json:"user_id"`
+	Email          string `json:"email"`
+	OrganizationID string `json:"organization_id"`
+	Organization   string `json:"organization"`
+	Role           Role   `json:"role"`
+}
+
 type AlertChannel = string
 
 // ApiKey: `key` is there once, in the answer that creates it; afterwards only its `prefix` is known.
@@ -481,6 +499,28 @@ type Interval struct {
 	High     float64 `json:"high"`
 }
 
+// Invitation: Attributes:   invited_by: The user's id.   link: Only in the answer that creates it.   mailed: Whether
+// the link was also mailed to them.
+type Invitation struct {
+	ID         string           `json:"id"`
+	Email      string           `json:"email"`
+	Role       Role             `json:"role"`
+	Status     InvitationStatus `json:"status"`
+	InvitedBy  string           `json:"invited_by"`
+	Mailed     bool             `json:"mailed"`
+	CreatedAt  time.Time        `json:"created_at"`
+	ExpiresAt  time.Time        `json:"expires_at"`
+	AcceptedAt *time.Time       `json:"accepted_at"`
+	Link       *string          `json:"link"`
+}
+
+type InvitationDraft struct {
+	Email string `json:"email"`
+	Role  string `json:"role"`
+}
+
+type InvitationStatus = string
+
 // Job: The specification's status answer and entity in one. `reason` says why a job waits or how it ended,
 // `error_code` as a code. `seq` counts its events: subscribe with it as `last_seq` and nothing is missed. Money in US
 // dollars.
@@ -602,6 +642,11 @@ type Letter struct {
 
 type LetterStatus = string
 
+// LinkDraft: `token`: what stands behind the `#` of the link.
+type LinkDraft struct {
+	Token string `json:"token"`
+}
+
 type LogLine struct {
 	Seq       int       `json:"seq"`
 	Timestamp time.Time `json:"timestamp"`
@@ -720,6 +765,14 @@ type Notification struct {
 	Seq       int       `json:"seq"`
 }
 
+// Offer: What whoever has the link is told before they accept.
+type Offer struct {
+	Organization string    `json:"organization"`
+	Email        string    `json:"email"`
+	Role         Role      `json:"role"`
+	ExpiresAt    time.Time `json:"expires_at"`
+}
+
 type Organization struct {
 	ID        string               `json:"id"`
 	Name      string               `json:"name"`
@@ -733,6 +786,14 @@ type OrganizationSettings struct {
 	MaxConcurrentJobs int      `json:"max_concurrent_jobs"`
 	AllowedBackends   []string `json:"allowed_backends"`
 	EnableHardware    bool     `json:"enable_hardware"`
+}
+
+// OwnOrganization: One that somebody belongs to, and as what; `current` is where their session acts.
+type OwnOrganization struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Role    Role   `json:"role"`
+	Current bool   `json:"current"`
 }
 
 // Pair: How entangled two qubits are with each other, from 0 to 1.
@@ -1004,6 +1065,10 @@ type SweepSummary struct {
 	Progress  int              `json:"progress"`
 	States    map[string]int   `json:"states"`
 	Varied    map[string][]any `json:"varied"`
+}
+
+type SwitchDraft struct {
+	OrganizationID string `json:"organization_id"`
 }
 
 type Tokens struct {

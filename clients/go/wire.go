@@ -93,11 +93,16 @@ func (w *wire) grant(ctx context.Context, body map[string]string) (*Tokens, erro
 	if err := w.ask(ctx, &request{method: http.MethodPost, path: signIn, body: body, unsigned: true}, tokens); err != nil {
 		return nil, err
 	}
+	w.take(tokens)
+	return tokens, nil
+}
+
+// take asks with these from now on.
+func (w *wire) take(tokens *Tokens) {
 	w.state.Lock()
 	defer w.state.Unlock()
 	w.apiKey, w.token, w.refreshToken = "", tokens.AccessToken, tokens.RefreshToken
 	w.ends = time.Now().Add(time.Duration(tokens.ExpiresIn) * time.Second)
-	return tokens, nil
 }
 
 // renew trades the refresh token for new ones, or signs in again, unless somebody else has done so meanwhile: whether

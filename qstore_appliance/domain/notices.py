@@ -18,6 +18,7 @@ class Notice(enum.StrEnum):
     RECOVERY_CODE_USED = "account.recovery_code_used"
     REFRESH_TOKEN_REUSED = "account.refresh_token_reused"
     PROVIDER_LINKED = "account.provider_linked"
+    INVITED = "account.invited"
 
 
 _SUBJECTS = {
@@ -28,6 +29,7 @@ _SUBJECTS = {
     Notice.RECOVERY_CODE_USED: "A recovery code of your Q-Store account was used",
     Notice.REFRESH_TOKEN_REUSED: "A Q-Store session of yours was ended",
     Notice.PROVIDER_LINKED: "Your Q-Store account can be entered through your provider",
+    Notice.INVITED: "An invitation to Q-Store",
 }
 _TEXTS = {
     Notice.PASSWORD_RESET: (
@@ -47,7 +49,13 @@ _TEXTS = {
         "meant to have it, so the session has ended."
     ),
     Notice.PROVIDER_LINKED: "This account was entered through {issuer} for the first time, and can be from now on.",
+    Notice.INVITED: (
+        "{inviter} invites you to {organization}, as {role}. This link accepts; it works once, until {until}:"
+        "\n\n{link}\n\nIf you do not know what this is about, do nothing."
+    ),
 }  # fmt: skip
+#: To whom nothing has happened yet.
+_OFFERS = frozenset({Notice.PASSWORD_RESET, Notice.INVITED})
 _ADVICE = "If this was not you, change your password, end all sessions on your account's page and tell your operator."
 
 
@@ -70,6 +78,6 @@ def worded(content: Mapping[str, Any], **more: str) -> tuple[str, str]:
     """
     notice = Notice(content["event"])
     text = _TEXTS[notice].format(**content["data"], **more)
-    if notice is not Notice.PASSWORD_RESET:
+    if notice not in _OFFERS:
         text += f"\n\n{_ADVICE}"
     return _SUBJECTS[notice], f"{text}\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from qstore_appliance.deliveries.mails import Mails, one_line
@@ -14,14 +14,14 @@ class Emails:
     """
     Args:
         address: Of this installation, for the last line.
-        reset_link: The address that a reset link's id stands for. Made here and not kept: what the outbox holds, an
-            administrator or a backup holds too.
+        links: By the name of a fact that is an id, the address that it stands for. Made here and not kept: what the
+            outbox holds, an administrator or a backup holds too.
     """
 
-    def __init__(self, mails: Mails, address: str, reset_link: Callable[[str], str]) -> None:
+    def __init__(self, mails: Mails, address: str, links: Mapping[str, Callable[[str], str]]) -> None:
         self._mails = mails
         self._address = address
-        self._reset_link = reset_link
+        self._links = links
 
     async def deliver(self, letter: Letter) -> None:
         """
@@ -34,7 +34,8 @@ class Emails:
 
     def _worded(self, content: dict[str, Any]) -> tuple[str, str]:
         if content["event"] in set(notices.Notice):
-            reset = content["data"].get("reset")
-            return notices.worded(content, **({"link": self._reset_link(reset)} if reset else {}))
+            facts = {name: one_line(fact) if isinstance(fact, str) else fact for name, fact in content["data"].items()}
+            links = [address(facts[name]) for name, address in self._links.items() if name in facts]
+            return notices.worded({**content, "data": facts}, **({"link": links[0]} if links else {}))
         named = {**content["organization"], "name": one_line(content["organization"]["name"])}
         return alerts.worded({**content, "organization": named})

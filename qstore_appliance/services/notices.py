@@ -26,10 +26,14 @@ class Notices:
 
     async def tell(self, user: UserRow, notice: Notice, **facts: Any) -> None:
         """Inside the transaction of what it tells of; without a mail server, nothing."""
+        await self.tell_address(user.organization_id, user.email, notice, **facts)
+
+    async def tell_address(self, organization_id: str, email: str, notice: Notice, **facts: Any) -> None:
+        """The same for an address that has no account yet."""
         if not self.sends:
             return
         id = ids.new("outbox")
         content = payload(id, notice, self._clock.now(), facts)
-        await self._outbox.put(user.organization_id, Channel.EMAIL, user.email, notice.value, content, id)
+        await self._outbox.put(organization_id, Channel.EMAIL, email, notice.value, content, id)
         # It looks a moment after the commit.
         self._outbox.wake()

@@ -87,6 +87,7 @@ class Auth:
     session_seconds: int = option(90 * 86_400, "Life of a session that is refreshed again and again.", low=300)
     idle_seconds: int = option(7 * 86_400, "A dashboard session ends when it is unused for so long.", low=300)
     reset_seconds: int = option(30 * 60, "Life of a link that is mailed to who forgot their password.", low=60)
+    invitation_seconds: int = option(7 * 86_400, "Life of a link that invites somebody.", low=60)
     setup_seconds: int = option(15 * 60, "Life of the one-time set-up token.", low=60)
 
 

@@ -22,7 +22,8 @@ GUARDED = [endpoint for endpoint in endpoints() if endpoint.permission != PUBLIC
 SCOPED = [endpoint for endpoint in GUARDED if endpoint.permission != SIGNED_IN]
 OF_ONE = [endpoint for endpoint in SCOPED if "{id}" in endpoint.path and endpoint.tag != "backends"]
 KINDS = {"circuits": "circuit", "datasets": "dataset", "jobs": "job", "models": "model", "deployments": "deploy",
-         "sweeps": "sweep", "api-keys": "key", "outbox": "outbox", "users": "user"}  # fmt: skip
+         "sweeps": "sweep", "api-keys": "key", "outbox": "outbox", "users": "user",
+         "invitations": "invite"}  # fmt: skip
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/models/{id}/predict": {"inputs": [[0.0]]},
     "/v1/jobs/{id}/top-up": {"budget_limit": 1.0},
@@ -62,6 +63,7 @@ def test_the_public_list_is_short() -> None:
             "POST /v1/auth/token",
         ),
         *("POST /v1/auth/password-reset", "POST /v1/auth/password-reset/confirm"),
+        *("POST /v1/invitations/offer", "POST /v1/invitations/accept"),
     }
 
 
@@ -156,6 +158,9 @@ async def test_what_belongs_to_others_is_not_found(served: Served, client: Clien
     await served.appliance.outbox.put(caller.organization_id, Channel.EMAIL, "a@b.example", "budget.test", {}, letter)
     theirs = {
         "users": caller.user_id,
+        "invitations": (
+            await owner.post("/v1/invitations", json={"email": "new@example.org", "role": "viewer"})
+        ).json()["data"]["id"],
         "outbox": letter,
         "circuits": (await owner.post("/v1/circuits", json=circuit)).json()["data"]["id"],
         "datasets": upload.json()["data"]["id"],

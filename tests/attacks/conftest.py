@@ -130,6 +130,7 @@ def belongings(owner: httpx.Client) -> dict[str, str]:
         "jobs": job,
         "sweeps": sweep.get("sweep_id") or sweep["id"],
         "api-keys": key,
+        "invitations": data(owner.post("/v1/invitations", json={"email": "new@example.org", "role": "viewer"}))["id"],
         "users": data(owner.get("/v1/users/me"))["id"],
     }
 

@@ -25,7 +25,8 @@ OF_ONE = [
 ]
 #: The prefix of an id by the tag of its routes.
 KINDS = {"circuits": "circuit", "datasets": "dataset", "jobs": "job", "models": "model", "deployments": "deploy",
-         "sweeps": "sweep", "api-keys": "key", "outbox": "outbox", "users": "user"}  # fmt: skip
+         "sweeps": "sweep", "api-keys": "key", "outbox": "outbox", "users": "user",
+         "invitations": "invite"}  # fmt: skip
 IRIS = {"type": "iris", "features": {"method": "pca", "count": 2}}
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/models/{id}/predict": {"inputs": [[0.0]]},

@@ -95,6 +95,9 @@ class Lab:
     def post(self, path: str, body: Any) -> Any:
         return self._data(self._client.post(path, json=body))
 
+    def delete(self, path: str) -> None:
+        self._client.delete(path).raise_for_status()
+
     def upload(self, name: str, csv: str) -> Any:
         return self._data(
             self._client.post("/v1/datasets", data={"name": name}, files={"file": ("data.csv", csv, "text/csv")})

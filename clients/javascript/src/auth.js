@@ -21,6 +21,16 @@ export class Auth {
   }
 
   /**
+   * To another of your organizations, from now on. The session that asks ends.
+   *
+   * @param {import('./schemas.js').SwitchDraft} body
+   * @returns {Promise<import('./schemas.js').Tokens>}
+   */
+  async switch(body) {
+    return this.#http.take(await this.#http.ask('POST', '/v1/auth/switch', { json: body }));
+  }
+
+  /**
    * End the session, its refresh tokens included.
    * @returns {Promise<void>}
    */

@@ -9,6 +9,7 @@ import { Downloads } from './downloads.js';
 import { Deployments } from './deployments.js';
 import { Events } from './events.js';
 import { GraphQL } from './graphql.js';
+import { Invitations } from './invitations.js';
 import { Jobs } from './jobs.js';
 import { Models } from './models.js';
 import { Organizations } from './organization.js';
@@ -45,6 +46,7 @@ export class QStoreClient {
     this.secondFactor = new SecondFactors(http);
     this.sessions = new Sessions(http);
     this.organization = new Organizations(http);
+    this.invitations = new Invitations(http);
     this.apiKeys = new ApiKeys(http);
     this.circuits = new Circuits(http);
     this.datasets = new Datasets(http);

@@ -128,7 +128,11 @@ export class Http {
   /** @param {Record<string, string>} grant @returns {Promise<import('./schemas.js').Tokens>} */
   async #grant(grant) {
     const answer = await this.#send('POST', SIGN_IN, { json: grant }, false);
-    const tokens = (await answer.json()).data;
+    return this.take((await answer.json()).data);
+  }
+
+  /** Ask with these from now on. @param {import('./schemas.js').Tokens} tokens */
+  take(tokens) {
     this.#apiKey = null;
     this.#token = tokens.access_token;
     this.#refreshToken = tokens.refresh_token;

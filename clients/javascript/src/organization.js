@@ -15,6 +15,14 @@ export class Organizations {
   }
 
   /**
+   * All that you belong to, and which of them you act in.
+   * @returns {Promise<import('./schemas.js').OwnOrganization[]>}
+   */
+  async mine() {
+    return this.#http.ask('GET', '/v1/organizations');
+  }
+
+  /**
    * Make another member its owner. You are an administrator afterwards.
    *
    * @param {import('./schemas.js').TransferDraft} body

@@ -1,5 +1,25 @@
 /** What the server takes and answers. Written by `generate` from the server's own description; not by hand. */
 
+/**
+ * `password`: the new account's, or of the account that the address has already, with its `code` where it has a second
+ * factor.
+ */
+export interface AcceptDraft {
+  token: string;
+  password: string;
+  name?: string | null;
+  code?: string | null;
+}
+
+/** `user_id` is a member of that organization from now on. */
+export interface Accepted {
+  user_id: string;
+  email: string;
+  organization_id: string;
+  organization: string;
+  role: Role;
+}
+
 export type AlertChannel = "email" | "slack" | "webhook";
 
 /** `key` is there once, in the answer that creates it; afterwards only its `prefix` is known. */
@@ -483,6 +503,30 @@ export interface Interval {
 }
 
 /**
+ * Attributes:     invited_by: The user's id.     link: Only in the answer that creates it.     mailed: Whether the
+ * link was also mailed to them.
+ */
+export interface Invitation {
+  id: string;
+  email: string;
+  role: Role;
+  status: InvitationStatus;
+  invited_by: string;
+  mailed: boolean;
+  created_at: string;
+  expires_at: string;
+  accepted_at: string | null;
+  link: string | null;
+}
+
+export interface InvitationDraft {
+  email: string;
+  role: "viewer" | "developer" | "admin" | "owner";
+}
+
+export type InvitationStatus = "accepted" | "expired" | "pending" | "revoked";
+
+/**
  * The specification's status answer and entity in one.
  *
  * `reason` says why a job waits or how it ended, `error_code` as a code. `seq` counts its events: subscribe with it as
@@ -606,6 +650,11 @@ export interface Letter {
 
 export type LetterStatus = "dead" | "delivered" | "pending";
 
+/** `token`: what stands behind the `#` of the link. */
+export interface LinkDraft {
+  token: string;
+}
+
 export interface LogLine {
   seq: number;
   timestamp: string;
@@ -728,6 +777,14 @@ export interface Notification {
   seq: number;
 }
 
+/** What whoever has the link is told before they accept. */
+export interface Offer {
+  organization: string;
+  email: string;
+  role: Role;
+  expires_at: string;
+}
+
 export interface Organization {
   id: string;
   name: string;
@@ -741,6 +798,14 @@ export interface OrganizationSettings {
   max_concurrent_jobs: number;
   allowed_backends: string[] | null;
   enable_hardware: boolean;
+}
+
+/** One that somebody belongs to, and as what; `current` is where their session acts. */
+export interface OwnOrganization {
+  id: string;
+  name: string;
+  role: Role;
+  current: boolean;
 }
 
 /** How entangled two qubits are with each other, from 0 to 1. */
@@ -1023,6 +1088,10 @@ export interface SweepSummary {
   progress: number;
   states: Record<string, number>;
   varied: Record<string, any[]>;
+}
+
+export interface SwitchDraft {
+  organization_id: string;
 }
 
 export interface Tokens {

@@ -13,6 +13,13 @@ export class Auth {
      */
     signIn(email: string, password: string, code?: string): Promise<import("./schemas.js").Tokens>;
     /**
+     * To another of your organizations, from now on. The session that asks ends.
+     *
+     * @param {import('./schemas.js').SwitchDraft} body
+     * @returns {Promise<import('./schemas.js').Tokens>}
+     */
+    switch(body: import("./schemas.js").SwitchDraft): Promise<import("./schemas.js").Tokens>;
+    /**
      * End the session, its refresh tokens included.
      * @returns {Promise<void>}
      */

@@ -48,6 +48,8 @@ export class Http {
     /** Whether what was refused may be asked again with another token. @param {string | null} stale */
     renewed(stale: string | null): Promise<boolean>;
     get token(): string | null;
+    /** Ask with these from now on. @param {import('./schemas.js').Tokens} tokens */
+    take(tokens: import("./schemas.js").Tokens): import("./schemas.js").Tokens;
     /** `data` of an answer in the API's envelope. @param {string} method @param {string} path @param {More} [more] */
     ask(method: string, path: string, more?: More): Promise<any>;
     /**

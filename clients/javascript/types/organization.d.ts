@@ -7,6 +7,11 @@ export class Organizations {
      */
     get(): Promise<import("./schemas.js").Organization>;
     /**
+     * All that you belong to, and which of them you act in.
+     * @returns {Promise<import('./schemas.js').OwnOrganization[]>}
+     */
+    mine(): Promise<import("./schemas.js").OwnOrganization[]>;
+    /**
      * Make another member its owner. You are an administrator afterwards.
      *
      * @param {import('./schemas.js').TransferDraft} body

@@ -12,6 +12,8 @@ from typing import Any, Literal, TypedDict
 
 AlertChannel = Literal["email", "slack", "webhook"]
 
+InvitationStatus = Literal["accepted", "expired", "pending", "revoked"]
+
 JobStatus = Literal["cancelled", "completed", "failed", "paused", "queued", "running"]
 
 Kind = Literal["cookie", "token"]
@@ -25,6 +27,32 @@ ModelStatus = Literal["deployed", "deploying", "retired", "trained"]
 Priority = Literal["high", "low", "normal"]
 
 Role = Literal["admin", "developer", "owner", "viewer"]
+
+
+class _AcceptDraft(TypedDict):
+    token: str
+    password: str
+
+
+class AcceptDraft(_AcceptDraft, total=False):
+    """
+    `password`: the new account's, or of the account that the address has already, with its `code` where it has a
+    second factor.
+    """
+
+    name: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """`user_id` is a member of that organization from now on."""
+
+    user_id: str
+    email: str
+    organization_id: str
+    organization: str
+    role: Role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -600,6 +628,30 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Invitation:
+    """
+    Attributes:     invited_by: The user's id.     link: Only in the answer that creates it.     mailed: Whether the
+    link was also mailed to them.
+    """
+
+    id: str
+    email: str
+    role: Role
+    status: InvitationStatus
+    invited_by: str
+    mailed: bool
+    created_at: datetime
+    expires_at: datetime
+    accepted_at: datetime | None
+    link: str | None = None
+
+
+class InvitationDraft(TypedDict):
+    email: str
+    role: Literal["viewer", "developer", "admin", "owner"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """
     The specification's status answer and entity in one.
@@ -741,6 +793,12 @@ class Letter:
     delivered_at: datetime | None
 
 
+class LinkDraft(TypedDict):
+    """`token`: what stands behind the `#` of the link."""
+
+    token: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class LogLine:
     seq: int
@@ -879,6 +937,16 @@ class Notification:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What whoever has the link is told before they accept."""
+
+    organization: str
+    email: str
+    role: Role
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Organization:
     id: str
     name: str
@@ -893,6 +961,16 @@ class OrganizationSettings:
     max_concurrent_jobs: int = 10
     allowed_backends: list[str] | None = None
     enable_hardware: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnOrganization:
+    """One that somebody belongs to, and as what; `current` is where their session acts."""
+
+    id: str
+    name: str
+    role: Role
+    current: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1230,6 +1308,10 @@ class SweepSummary:
     progress: int
     states: dict[str, int]
     varied: dict[str, list[Any]]
+
+
+class SwitchDraft(TypedDict):
+    organization_id: str
 
 
 @dataclass(frozen=True, kw_only=True)

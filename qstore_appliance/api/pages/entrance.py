@@ -13,7 +13,9 @@ from qstore_appliance.api import envelope, identity, inputs
 from qstore_appliance.api.pages import shell
 from qstore_appliance.domain.accounts import SetupDraft
 from qstore_appliance.domain.drafts import Draft
+from qstore_appliance.domain.organizations import SwitchDraft
 from qstore_appliance.domain.sessions import Code
+from qstore_appliance.errors import Unauthenticated
 
 #: Bytes of a filled-in form.
 FORM = 20_000
@@ -84,6 +86,27 @@ async def forgotten_page(request: Request) -> HTTPResponse:
 async def reset_page(request: Request) -> HTTPResponse:
     """Where a mailed link leads. Its secret stands behind the `#`, which browsers keep to themselves."""
     return shell.page(request, "reset.html")
+
+
+async def invitation_page(request: Request) -> HTTPResponse:
+    """Where an invitation's link leads; its secret stands behind the `#` too."""
+    caller = request.ctx.caller
+    return shell.page(request, "invitation.html", signed_in=caller.email if caller else "")
+
+
+async def switch(request: Request) -> HTTPResponse:
+    """To another of one's organizations: a new cookie, and the session of the old one ends."""
+    await inputs.receive(request, FORM)
+    draft = inputs.body(request, SwitchDraft)
+    if request.ctx.caller is None:
+        raise Unauthenticated
+    agent = request.headers.get("user-agent", "")[:255]
+    value, caller = await request.app.ctx.appliance.organizations.switch_cookie(
+        request.ctx.caller, draft.organization_id, address=identity.address(request), agent=agent
+    )
+    response = envelope.success(request, {"email": caller.email, "role": caller.role})
+    identity.set_cookie(response, request.app.ctx.settings, value)
+    return response
 
 
 def own_page(target: str) -> str:

@@ -85,6 +85,8 @@ blueprint.add_route(entrance.sign_in, "/app/sign-in", methods=("POST",), stream=
 blueprint.add_route(entrance.sign_out, "/app/sign-out", methods=("POST",), stream=True)
 blueprint.add_route(entrance.forgotten_page, "/app/forgotten", methods=GET)
 blueprint.add_route(entrance.reset_page, "/app/reset", methods=GET)
+blueprint.add_route(entrance.invitation_page, "/app/invitation", methods=GET)
+blueprint.add_route(entrance.switch, "/app/organization", methods=("POST",), stream=True)
 blueprint.add_route(provider.depart, "/app/provider", methods=GET)
 blueprint.add_route(provider.arrive, "/app/provider/callback", methods=GET)
 blueprint.add_route(jobs, "/app/jobs", methods=GET)

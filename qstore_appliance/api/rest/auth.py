@@ -7,9 +7,10 @@ from sanic.response import HTTPResponse
 
 from qstore_appliance.api.envelope import nothing, success
 from qstore_appliance.api.identity import address, clear_cookie
-from qstore_appliance.api.inputs import document, validated
+from qstore_appliance.api.inputs import body, document, validated
 from qstore_appliance.api.registry import PUBLIC, SIGNED_IN, Routes
 from qstore_appliance.domain.accounts import Tokens
+from qstore_appliance.domain.organizations import SwitchDraft
 from qstore_appliance.domain.sessions import PasswordGrant, RefreshGrant
 
 routes = Routes("auth")
@@ -30,6 +31,19 @@ async def token(request: Request) -> HTTPResponse:
         return success(request, await sessions.refresh(refresh.refresh_token, **origin))
     password = validated(PasswordGrant, wish)
     return success(request, await sessions.sign_in(password.email, password.password, code=password.code, **origin))
+
+
+@routes.post("/v1/auth/switch", SIGNED_IN, body=SwitchDraft, answer=Tokens, secret=True, body_bytes=GRANT)
+async def switch(request: Request) -> HTTPResponse:
+    """Go to another of your organizations: new tokens, and the session that asks ends."""
+    draft = body(request, SwitchDraft)
+    tokens = await request.app.ctx.appliance.organizations.switch(
+        request.ctx.caller,
+        draft.organization_id,
+        address=address(request),
+        agent=request.headers.get("user-agent", "")[:200],
+    )
+    return success(request, tokens)
 
 
 @routes.post("/v1/auth/logout", SIGNED_IN, status=204)

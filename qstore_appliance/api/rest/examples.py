@@ -37,6 +37,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "RefreshGrant": {"grant_type": "refresh_token", "refresh_token": "qsr_3f9c…"},
     "ProfilePatch": {"name": "Ada Lovelace", "preferences": {"default_backend": "native"}},
     "MemberPatch": {"role": "admin"},
+    "InvitationDraft": {"email": "grace@example.org", "role": "developer"},
+    "LinkDraft": {"token": f"invite_{_KEY}.3q2-7wX…"},
+    "AcceptDraft": {"token": f"invite_{_KEY}.3q2-7wX…", "name": "Grace Hopper", "password": "a phrase of your own"},
+    "SwitchDraft": {"organization_id": f"org_{_KEY}"},
     "TransferDraft": {"user_id": f"user_{_KEY}"},
     "ApiKeyDraft": {"name": "Notebook", "scopes": ["circuits:*", "jobs:submit"], "rate_limit": 1000},
     "CircuitDraft": {"name": "Two moons", "n_qubits": 2, "gates": _GATES, "metadata": {"tags": ["classifier"]}},
@@ -95,7 +99,7 @@ VALUES: dict[str, Any] = {
 
 #: What the ids of a tag's own things begin with.
 PREFIXES = {
-    "users": "user", "organization": "org", "api-keys": "key", "circuits": "circuit", "datasets": "dataset",
+    "users": "user", "organization": "org", "invitations": "invite", "api-keys": "key", "circuits": "circuit", "datasets": "dataset",
     "workers": "worker", "api_keys": "key", "jobs": "job", "sweeps": "sweep", "models": "model", "deployments": "deploy", "outbox": "outbox", "alerts": "outbox",
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from sanic.response import HTTPResponse
 from qstore_appliance.api.envelope import success
 from qstore_appliance.api.registry import SIGNED_IN, Routes
 from qstore_appliance.domain.accounts import OrganizationSettings
+from qstore_appliance.domain.organizations import OwnOrganization
 
 routes = Routes("organization")
 
@@ -22,6 +23,12 @@ class OrganizationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     members: int
     settings: OrganizationSettings
     created_at: datetime
+
+
+@routes.get("/v1/organizations", SIGNED_IN, answer=list[OwnOrganization])
+async def mine(request: Request) -> HTTPResponse:
+    """The organizations that you belong to, and which of them you act in."""
+    return success(request, await request.app.ctx.appliance.organizations.mine(request.ctx.caller))
 
 
 @routes.get("/v1/organization", SIGNED_IN, answer=OrganizationAnswer)

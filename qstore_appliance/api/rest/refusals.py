@@ -37,6 +37,12 @@ PARTICULAR: dict[str, tuple[str, ...]] = {
     "PATCH /v1/users/{id}": ("CONFLICT", "LAST_OWNER"),
     "DELETE /v1/users/{id}": ("LAST_OWNER",),
     "POST /v1/organization/transfer": ("NOT_FOUND",),
+    "POST /v1/auth/switch": ("NOT_FOUND",),
+    "POST /v1/invitations/offer": ("GONE", "STORAGE_FULL"),
+    "POST /v1/invitations/accept": (
+        "CONFLICT", "GONE", "SECOND_FACTOR_REQUIRED", "STORAGE_FULL", "UNAUTHENTICATED",
+    ),
+    "POST /v1/invitations/join": ("GONE",),
     "POST /v1/circuits": ("INVALID_CIRCUIT",),
     "POST /v1/circuits/import": ("INVALID_CIRCUIT", *_ENGINE),
     "POST /v1/circuits/{id}/run": (

@@ -1,5 +1,8 @@
 // The REST API with the session's cookie. Answers `data`; everything else becomes a Fault with a sentence.
 
+// Of whoever is not signed in yet: there a 401 is about the password that they have just entered.
+const DOORS = new Set(["/v1/invitations/accept"]);
+
 export class Fault extends Error {
   constructor(status, code, message, details = {}) {
     super(message);
@@ -64,7 +67,7 @@ async function answer(method, path, body, key) {
   }
   if (response.ok && envelope.success) return envelope;
   const { code = "INTERNAL", message = "Something went wrong.", details = {} } = envelope.error ?? {};
-  if (response.status === 401 && path.startsWith("/v1/")) signIn();
+  if (response.status === 401 && path.startsWith("/v1/") && !DOORS.has(path)) signIn();
   if (response.status === 429) {
     const wait = response.headers.get("Retry-After");
     throw new Fault(429, code, wait ? `${message} Try again in ${Math.ceil(Number(wait))} s.` : message, details);

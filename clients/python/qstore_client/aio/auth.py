@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qstore_client.aio.http import Http
+from qstore_client.decoding import decode
 from qstore_client.types import Tokens
 
 
@@ -22,6 +23,11 @@ class Auth:
             Unauthenticated: Wrong.
         """
         return await self._http.sign_in(email, password, code)
+
+    async def switch(self, organization_id: str) -> Tokens:
+        """To another of your organizations, from now on. The session that asks ends."""
+        answered = await self._http.ask("POST", "/v1/auth/switch", json={"organization_id": organization_id})
+        return self._http.take(decode(Tokens, answered.data))
 
     async def logout(self) -> None:
         """End the session, its refresh tokens included."""

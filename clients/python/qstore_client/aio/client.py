@@ -18,6 +18,7 @@ from qstore_client.aio.downloads import Downloads
 from qstore_client.aio.events import Events
 from qstore_client.aio.graphql import GraphQL
 from qstore_client.aio.http import Http
+from qstore_client.aio.invitations import Invitations
 from qstore_client.aio.jobs import Jobs
 from qstore_client.aio.models import Models
 from qstore_client.aio.organization import Organizations
@@ -89,6 +90,7 @@ class QStoreClient:
         self.users = Users(self._http)
         self.second_factor = SecondFactor(self._http)
         self.organization = Organizations(self._http)
+        self.invitations = Invitations(self._http)
         self.api_keys = ApiKeys(self._http)
         self.circuits = Circuits(self._http)
         self.datasets = Datasets(self._http)

@@ -125,7 +125,10 @@ class Http:
 
     async def _grant(self, body: dict[str, str]) -> Tokens:
         response = await self._send("POST", SIGN_IN, signed_in=False, json=body)
-        tokens = decode(Tokens, response.json()["data"])
+        return self.take(decode(Tokens, response.json()["data"]))
+
+    def take(self, tokens: Tokens) -> Tokens:
+        """Ask with these from now on."""
         self._api_key = None
         self._token, self._refresh_token = tokens.access_token, tokens.refresh_token
         self._ends = time.monotonic() + tokens.expires_in

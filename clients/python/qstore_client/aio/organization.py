@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qstore_client.aio.http import Http
-from qstore_client.types import Member, Organization
+from qstore_client.types import Member, Organization, OwnOrganization
 
 
 class Organizations:
@@ -12,6 +12,10 @@ class Organizations:
 
     async def get(self) -> Organization:
         return await self._http.get(Organization, "/v1/organization")
+
+    async def mine(self) -> list[OwnOrganization]:
+        """All that you belong to, and which of them you act in."""
+        return await self._http.get(list[OwnOrganization], "/v1/organizations")
 
     async def transfer(self, user_id: str, *, idempotency_key: str | None = None) -> Member:
         """Make another member its owner. You are an administrator afterwards."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from qstore_client.decoding import decode
 from qstore_client.sync.http import Http
 from qstore_client.types import Tokens
 
@@ -23,6 +24,11 @@ class Auth:
             Unauthenticated: Wrong.
         """
         return self._http.sign_in(email, password, code)
+
+    def switch(self, organization_id: str) -> Tokens:
+        """To another of your organizations, from now on. The session that asks ends."""
+        answered = self._http.ask("POST", "/v1/auth/switch", json={"organization_id": organization_id})
+        return self._http.take(decode(Tokens, answered.data))
 
     def logout(self) -> None:
         """End the session, its refresh tokens included."""

@@ -19,6 +19,7 @@ from qstore_client.sync.downloads import Downloads
 from qstore_client.sync.events import Events
 from qstore_client.sync.graphql import GraphQL
 from qstore_client.sync.http import Http
+from qstore_client.sync.invitations import Invitations
 from qstore_client.sync.jobs import Jobs
 from qstore_client.sync.models import Models
 from qstore_client.sync.organization import Organizations
@@ -90,6 +91,7 @@ class SyncQStoreClient:
         self.users = Users(self._http)
         self.second_factor = SecondFactor(self._http)
         self.organization = Organizations(self._http)
+        self.invitations = Invitations(self._http)
         self.api_keys = ApiKeys(self._http)
         self.circuits = Circuits(self._http)
         self.datasets = Datasets(self._http)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from qstore_client.sync.http import Http
-from qstore_client.types import Member, Organization
+from qstore_client.types import Member, Organization, OwnOrganization
 
 
 class Organizations:
@@ -13,6 +13,10 @@ class Organizations:
 
     def get(self) -> Organization:
         return self._http.get(Organization, "/v1/organization")
+
+    def mine(self) -> list[OwnOrganization]:
+        """All that you belong to, and which of them you act in."""
+        return self._http.get(list[OwnOrganization], "/v1/organizations")
 
     def transfer(self, user_id: str, *, idempotency_key: str | None = None) -> Member:
         """Make another member its owner. You are an administrator afterwards."""

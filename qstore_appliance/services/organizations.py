@@ -1,0 +1,80 @@
+"""A person's organizations, of which one at a time is theirs to act in."""
+
+from __future__ import annotations
+
+from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.accounts import SessionRow, UserRow
+from qstore_appliance.database.tables.members import MembershipRow
+from qstore_appliance.domain.accounts import Caller, Role, Tokens
+from qstore_appliance.domain.organizations import OwnOrganization
+from qstore_appliance.domain.sessions import Kind, Method
+from qstore_appliance.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from qstore_appliance.services.callers import membership_of
+from qstore_appliance.services.sessions import Sessions
+
+
+class Organizations:
+    def __init__(self, database: Database, sessions: Sessions) -> None:
+        self._database = database
+        self._sessions = sessions
+
+    async def mine(self, caller: Caller) -> list[OwnOrganization]:
+        """Where the caller belongs, the oldest first. An API key belongs to the one that it was made in."""
+        rows = MembershipRow.filter(user_id=caller.user_id, disabled=False)
+        if caller.key_id is not None:
+            rows = rows.filter(organization_id=caller.organization_id)
+        return [
+            OwnOrganization(
+                id=row.organization_id,
+                name=row.organization.name,
+                role=Role(row.role),
+                current=row.organization_id == caller.organization_id,
+            )
+            for row in await rows.select_related("organization").order_by("created_at", "id")
+        ]
+
+    async def switch(self, caller: Caller, organization_id: str, *, address: str, agent: str) -> Tokens:
+        """
+        Tokens of a new session in another of the caller's organizations; the session that asks ends, so that no token
+        ever means another organization than its claims say.
+
+        Raises:
+            Forbidden: An API key stays where it was made.
+            NotFound: The caller does not belong to such an organization.
+            Conflict: A session of the dashboard switches in the dashboard.
+        """
+        session, membership = await self._other(caller, organization_id)
+        if session.kind != Kind.TOKEN:
+            raise Conflict("This is a session of the dashboard, which has no tokens. Switch in the dashboard.")
+        tokens = await self._sessions.open_tokens(
+            membership.user, membership, Method(session.method), address=address, agent=agent
+        )
+        await self._moved(caller, membership)
+        await self._sessions.sign_out(caller)
+        return tokens
+
+    async def switch_cookie(
+        self, caller: Caller, organization_id: str, *, address: str, agent: str
+    ) -> tuple[str, Caller]:
+        """The value of a new cookie, and who it is; the session that asks ends. Errors as in `switch`."""
+        session, membership = await self._other(caller, organization_id)
+        await self._moved(caller, membership)
+        return await self._sessions.open_cookie(
+            membership.user, Method(session.method), membership, address=address, agent=agent, instead_of=caller
+        )
+
+    async def _other(self, caller: Caller, organization_id: str) -> tuple[SessionRow, MembershipRow]:
+        if caller.session_id is None:
+            raise Forbidden("An API key stays in the organization that it was made in. Sign in with a password.")
+        session = await SessionRow.get_or_none(id=caller.session_id, revoked_at=None)
+        if session is None:
+            raise Unauthenticated
+        membership = await membership_of(caller.user_id, organization_id)
+        if membership is None:
+            raise NotFound.of("organization", organization_id)
+        return session, membership
+
+    async def _moved(self, caller: Caller, membership: MembershipRow) -> None:
+        """Signing in leads here from now on."""
+        async with self._database.transaction():
+            await UserRow.filter(id=caller.user_id).update(organization_id=membership.organization_id)
