@@ -163,7 +163,6 @@ class Appliance:
         sign_ins = SignIns(database, clock, self.passwords, codes, notices, settings)
         self.sessions = Sessions(database, clock, self.accounts, sign_ins, notices, settings, secret)
         self.members = Members(database, clock, callers)
-        self.organizations = Organizations(database, self.sessions)
         self.invitations = Invitations(
             database,
             clock,
@@ -186,6 +185,7 @@ class Appliance:
         self.costs = Costs(database, clock, self.alerts, self.spending.changed)
         fleet = Fleet(shared=bool(url))
         self.backends = Backends(database, self.probes, settings, clock, self.costs, fleet)
+        self.organizations = Organizations(database, clock, self.sessions, self.backends)
         self.announcements = Announcements(self.backends, self.events, clock)
         self.workers = Workers(database, self.backends, clock, settings)
         self.runs = Runs(

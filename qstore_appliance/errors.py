@@ -59,6 +59,12 @@ class Forbidden(QStoreError):
     code = "FORBIDDEN"
 
 
+class HardwareForbidden(Forbidden):
+    """This may not use quantum hardware: the organization has not enabled it, or the API key is for tests."""
+
+    code = "HARDWARE_FORBIDDEN"
+
+
 class BudgetExceeded(QStoreError):
     """The budget does not allow this."""
 

@@ -16,6 +16,7 @@ var (
 	ErrDiverged             = &APIError{Code: "DIVERGED"}
 	ErrForbidden            = &APIError{Code: "FORBIDDEN"}
 	ErrGone                 = &APIError{Code: "GONE"}
+	ErrHardwareForbidden    = &APIError{Code: "HARDWARE_FORBIDDEN"}
 	ErrInsufficientMemory   = &APIError{Code: "INSUFFICIENT_MEMORY"}
 	ErrInternal             = &APIError{Code: "INTERNAL"}
 	ErrInvalidCircuit       = &APIError{Code: "INVALID_CIRCUIT"}

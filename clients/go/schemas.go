@@ -782,6 +782,11 @@ type Organization struct {
 	CreatedAt time.Time            `json:"created_at"`
 }
 
+type OrganizationPatch struct {
+	Name     *string        `json:"name,omitempty"`
+	Settings *SettingsPatch `json:"settings,omitempty"`
+}
+
 type OrganizationSettings struct {
 	MaxConcurrentJobs int      `json:"max_concurrent_jobs"`
 	AllowedBackends   []string `json:"allowed_backends"`
@@ -1004,6 +1009,14 @@ type Session struct {
 	CreatedAt time.Time `json:"created_at"`
 	LastUsed  time.Time `json:"last_used"`
 	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// SettingsPatch: What is not sent stays. `allowed_backends` null is every backend that is installed; hardware is off
+// unless `enable_hardware` says otherwise.
+type SettingsPatch struct {
+	MaxConcurrentJobs *int     `json:"max_concurrent_jobs,omitempty"`
+	AllowedBackends   []string `json:"allowed_backends,omitempty"`
+	EnableHardware    *bool    `json:"enable_hardware,omitempty"`
 }
 
 // Storage: `artifact_url` is the digest of the stored artifact.

@@ -83,6 +83,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     key_id: str | None = None
     rate_limit: int | None = None
+    #: Of an API key that is for tests: it spends nothing on hardware, whatever its organization allows.
+    for_tests: bool = False
     preferences: dict[str, Any] = {}
 
     def may(self, scope: str) -> bool:
@@ -106,6 +108,12 @@ class OrganizationSettings(msgspec.Struct, frozen=True, kw_only=True):
     #: None: every backend that is installed, except hardware unless it is enabled.
     allowed_backends: list[str] | None = None
     enable_hardware: bool = False
+
+
+class Allowance(OrganizationSettings, frozen=True, kw_only=True):
+    """An organization's settings as they count for one caller."""
+
+    for_tests: bool = False
 
 
 class Organization(msgspec.Struct, frozen=True, kw_only=True):

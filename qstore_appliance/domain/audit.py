@@ -32,6 +32,7 @@ ACTIONS: dict[str, str] = {
     "user.enabled": "Somebody who was kept out was let in again.",
     "user.role_changed": "Somebody was given another role.",
     "user.removed": "Somebody was removed from an organization, or left it.",
+    "organization.updated": "An organization's name or settings were changed.",
     "organization.transferred": "An organization was given to another owner.",
     "user.password_reset": "A user was given a new password on the host.",
     "user.password_changed": "Somebody changed their password, with the one before or a mailed link.",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
-from qstore_appliance.domain.accounts import Role
+from qstore_appliance.domain.accounts import Name, Role
 from qstore_appliance.domain.drafts import Draft
 
 
@@ -18,6 +18,24 @@ class OwnOrganization(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     role: Role
     current: bool
+
+
+class SettingsPatch(Draft):
+    """
+    What is not sent stays. `allowed_backends` null is every backend that is installed; hardware is off unless
+    `enable_hardware` says otherwise.
+    """
+
+    max_concurrent_jobs: int | None = Field(default=None, ge=1, le=10_000)
+    allowed_backends: list[Annotated[str, StringConstraints(max_length=64)]] | None = Field(
+        default=None, min_length=1, max_length=100
+    )
+    enable_hardware: bool | None = None
+
+
+class OrganizationPatch(Draft):
+    name: Name | None = None
+    settings: SettingsPatch | None = None
 
 
 class SwitchDraft(Draft):

@@ -60,6 +60,7 @@ def of_key(key: ApiKeyRow, membership: MembershipRow) -> Caller:
         scopes=cut(key.scopes, SCOPES[role]),
         key_id=key.id,
         rate_limit=key.rate_limit,
+        for_tests=key.environment == "test",
         preferences=user.preferences,
     )
 

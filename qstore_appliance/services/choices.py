@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from qstore_appliance.domain.accounts import OrganizationSettings
+from qstore_appliance.domain.accounts import Allowance, OrganizationSettings
 from qstore_appliance.domain.backends import BackendStatus, Choice, Window, spoken
 from qstore_appliance.engine import machine_speed
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.discovery import Description
 from qstore_appliance.engine.noise import Noise
-from qstore_appliance.errors import BackendCannot, BackendUnavailable, Forbidden, InsufficientMemory, QStoreError
+from qstore_appliance.errors import (
+    BackendCannot,
+    BackendUnavailable,
+    Forbidden,
+    HardwareForbidden,
+    InsufficientMemory,
+    QStoreError,
+)
 from qstore_appliance.services.machine import memory_available
 from qstore_appliance.services.probes import Probes
 
@@ -86,6 +93,11 @@ class Choices(Probes):
         auto, reason = await self._fastest(job, passed)
         return Choice(backend=auto, auto=auto, reason=reason)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of every backend that is installed, whether it works or not."""
+        return tuple(self._names)
+
     def has_card(self, name: str) -> bool:
         """Whether the backend computes on a graphics card, here or on another machine."""
         return _has_gpu(self._described.get(name)) or self.fleet.elsewhere(name, gpu=True) is not None
@@ -144,8 +156,8 @@ class Choices(Probes):
         planned = window is not None and window.covers(self._clock.now())
         if found.capabilities is None or not (found.available or planned):
             raise BackendUnavailable(f"The backend {name} is not available: {found.reason}")
-        if found.kind == "hardware" and not organization.enable_hardware:
-            raise Forbidden(f"Your organization has not enabled hardware, which {name} is.", details={"backend": name})
+        if found.kind == "hardware":
+            _check_hardware(name, organization)
         _check_fit(found, job.circuit, job.shots, job.noise, self.fleet.memory(name))
         return found
 
@@ -231,6 +243,15 @@ class _Asked:
         self.gpus = gpus
         self.noise = noise
         self.windows = windows
+
+
+def _check_hardware(name: str, organization: OrganizationSettings) -> None:
+    if isinstance(organization, Allowance) and organization.for_tests:
+        raise HardwareForbidden(f"This API key is for tests, and {name} is hardware.", details={"backend": name})
+    if not organization.enable_hardware:
+        raise HardwareForbidden(
+            f"Your organization has not enabled hardware, which {name} is.", details={"backend": name}
+        )
 
 
 def _has_gpu(found: Description | None) -> bool:

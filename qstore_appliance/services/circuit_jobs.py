@@ -242,7 +242,7 @@ class CircuitJobs:
 
     async def _backend(self, caller: Caller, circuit: Circuit) -> str:
         """The fastest local simulator in service that has state vectors and that the organization allows."""
-        organization = await settings_of(caller.organization_id)
+        organization = await settings_of(caller)
         refusal: QStoreError | None = None
         for name in await self._backends.in_service(FASTEST):
             try:

@@ -66,7 +66,7 @@ class Executions:
         stored = await self._circuits.get(caller, circuit_id)
         gates = stored.circuit_definition["gates"]
         circuit = await asyncio.to_thread(unified.read, {"n_qubits": stored.n_qubits, "gates": gates})
-        organization = await settings_of(caller.organization_id)
+        organization = await settings_of(caller)
         wanted = None if draft.backend == AUTO else draft.backend
         noise = Noise.of(draft.noise)
         choice = await self._backends.choose(

@@ -1,22 +1,32 @@
-"""A person's organizations, of which one at a time is theirs to act in."""
+"""A person's organizations, of which one at a time is theirs to act in, and what an organization allows."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from qstore_appliance.database.connection import Database
-from qstore_appliance.database.tables.accounts import SessionRow, UserRow
+from qstore_appliance.database.tables.accounts import OrganizationRow, SessionRow, UserRow
 from qstore_appliance.database.tables.members import MembershipRow
-from qstore_appliance.domain.accounts import Caller, Role, Tokens
-from qstore_appliance.domain.organizations import OwnOrganization
+from qstore_appliance.domain.accounts import Caller, Organization, Role, Tokens
+from qstore_appliance.domain.organizations import OrganizationPatch, OwnOrganization, SettingsPatch
+from qstore_appliance.domain.ports import Clock
 from qstore_appliance.domain.sessions import Kind, Method
-from qstore_appliance.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from qstore_appliance.errors import Conflict, Forbidden, NotFound, Unauthenticated, ValidationFailed
+from qstore_appliance.services.audit import Audit
+from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.callers import membership_of
 from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.texts import refuse_unstorable
 
 
 class Organizations:
-    def __init__(self, database: Database, sessions: Sessions) -> None:
+    def __init__(self, database: Database, clock: Clock, sessions: Sessions, backends: Backends) -> None:
         self._database = database
         self._sessions = sessions
+        self._backends = backends
+        self._audit = Audit(database, clock)
 
     async def mine(self, caller: Caller) -> list[OwnOrganization]:
         """Where the caller belongs, the oldest first. An API key belongs to the one that it was made in."""
@@ -63,6 +73,38 @@ class Organizations:
             membership.user, Method(session.method), membership, address=address, agent=agent, instead_of=caller
         )
 
+    async def update(self, caller: Caller, patch: OrganizationPatch) -> Organization:
+        """
+        Change name or settings. They count for what is asked from now on; what was accepted goes on.
+
+        Raises:
+            Forbidden: Without `organization:write`.
+            ValidationFailed: `settings.allowed_backends` has a name that no backend has.
+        """
+        caller.require("organization:write")
+        refuse_unstorable(name=patch.name)
+        changes = {} if patch.settings is None else _changes(patch.settings)
+        for index, name in enumerate(changes.get("allowed_backends") or ()):
+            if name not in self._backends.names:
+                raise ValidationFailed.field(f"settings.allowed_backends[{index}]", f"there is no backend {name!r}")
+        async with self._database.transaction():
+            row = await OrganizationRow.filter(id=caller.organization_id).select_for_update().get()
+            before = row.to_domain()
+            row.name = patch.name or row.name
+            row.settings = {**row.settings, **changes}
+            await row.save(update_fields=["name", "settings", "updated_at"])
+            after = row.to_domain()
+            if (before.name, before.settings) != (after.name, after.settings):
+                await self._audit.record(
+                    "organization.updated",
+                    organization_id=row.id,
+                    caller=caller,
+                    subject=row.id,
+                    before={"name": before.name, **msgspec.structs.asdict(before.settings)},
+                    after={"name": after.name, **msgspec.structs.asdict(after.settings)},
+                )
+        return after
+
     async def _other(self, caller: Caller, organization_id: str) -> tuple[SessionRow, MembershipRow]:
         if caller.session_id is None:
             raise Forbidden("An API key stays in the organization that it was made in. Sign in with a password.")
@@ -78,3 +120,12 @@ class Organizations:
         """Signing in leads here from now on."""
         async with self._database.transaction():
             await UserRow.filter(id=caller.user_id).update(organization_id=membership.organization_id)
+
+
+def _changes(patch: SettingsPatch) -> dict[str, Any]:
+    """What was sent. Only for `allowed_backends` is null a value; elsewhere it is "not sent" too."""
+    sent = {name: getattr(patch, name) for name in patch.model_fields_set}
+    changes = {name: value for name, value in sent.items() if value is not None or name == "allowed_backends"}
+    if changes.get("allowed_backends"):
+        changes["allowed_backends"] = list(dict.fromkeys(changes["allowed_backends"]))
+    return changes

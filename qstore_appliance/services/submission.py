@@ -20,7 +20,7 @@ from qstore_appliance.database.tables.circuits import CircuitRow
 from qstore_appliance.database.tables.datasets import DatasetRow
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.domain import ids
-from qstore_appliance.domain.accounts import Caller, OrganizationSettings
+from qstore_appliance.domain.accounts import Allowance, Caller, OrganizationSettings
 from qstore_appliance.domain.configs import ConfigDraft, DatasetDraft
 from qstore_appliance.domain.costs import Metered
 from qstore_appliance.domain.jobs import JobDraft, Status
@@ -122,7 +122,7 @@ class Submission:
             _check_all_given(circuit, config["initial_parameters"])
         config["seed"] = draft.config.seed if draft.config.seed is not None else secrets.randbelow(2**53)
 
-        organization = await settings_of(caller.organization_id)
+        organization = await settings_of(caller)
         choice = await self._backends.choose(
             organization,
             draft.config.backend,
@@ -227,10 +227,11 @@ class Submission:
         return Facts(row.n_samples, row.n_features, tuple(row.classes), reference)
 
 
-async def settings_of(organization_id: str) -> OrganizationSettings:
-    """The organization's settings as they are now."""
-    row = await OrganizationRow.get_or_none(id=organization_id)
-    return row.to_domain().settings if row is not None else OrganizationSettings()
+async def settings_of(caller: Caller) -> Allowance:
+    """The settings of the caller's organization as they are now, and as they count for the caller."""
+    row = await OrganizationRow.get_or_none(id=caller.organization_id)
+    settings = row.to_domain().settings if row is not None else OrganizationSettings()
+    return Allowance(**msgspec.structs.asdict(settings), for_tests=caller.for_tests)
 
 
 async def _stored_circuit(caller: Caller, id: str) -> tuple[dict[str, Any], Mapping[str, Any]]:

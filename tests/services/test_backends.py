@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qstore_appliance.database.connection import Database
-from qstore_appliance.domain.accounts import OrganizationSettings, Role
+from qstore_appliance.domain.accounts import Allowance, OrganizationSettings, Role
 from qstore_appliance.engine import discovery
 from qstore_appliance.engine.backend import Capabilities, Prices
 from qstore_appliance.engine.circuit import Circuit, Gate
@@ -19,6 +19,7 @@ from qstore_appliance.errors import (
     BackendUnavailable,
     ConfigurationInvalid,
     Forbidden,
+    HardwareForbidden,
     InsufficientMemory,
     NotFound,
     QStoreError,
@@ -246,6 +247,18 @@ async def test_organizations_decide_what_they_allow(build: Any) -> None:
         await backends.pick(LAB, "abacus", {}, CIRCUIT, None)
     assert await backends.pick(only, None, {}, CIRCUIT, None) == ("qsim", "qsim")
     assert await backends.pick(hardware, "ionq", {}, CIRCUIT, 100) == ("ionq", "native")
+    await backends.close()
+
+
+async def test_hardware_is_off_unless_somebody_turns_it_on(build: Any) -> None:
+    """Without `enable_hardware` it is refused by a code of its own, and for an API key of tests also with it."""
+    backends = build(native=described("native"), ionq=described("ionq", "hardware"))
+    for settings in (LAB, Allowance(), Allowance(for_tests=True), Allowance(enable_hardware=True, for_tests=True)):
+        with pytest.raises(HardwareForbidden) as refused:
+            await backends.pick(settings, "ionq", {}, CIRCUIT, 100)
+        assert refused.value.details == {"backend": "ionq"}
+        assert await backends.pick(settings, None, {"default_backend": "ionq"}, CIRCUIT, 100) == ("native", "native")
+    assert await backends.pick(Allowance(enable_hardware=True), "ionq", {}, CIRCUIT, 100) == ("ionq", "native")
     await backends.close()
 
 

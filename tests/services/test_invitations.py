@@ -23,6 +23,8 @@ from qstore_appliance.domain.members import MemberPatch
 from qstore_appliance.errors import Conflict, Forbidden, Gone, NotFound, Unauthenticated, ValidationFailed
 from qstore_appliance.services import invitations as module
 from qstore_appliance.services.accounts import Accounts
+from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.invitations import Invitations
 from qstore_appliance.services.members import Members
 from qstore_appliance.services.notices import Notices
@@ -32,7 +34,7 @@ from qstore_appliance.services.seals import Stamp
 from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.services.sign_ins import SignIns
 from qstore_appliance.settings import Settings, Smtp
-from tests.factories import PASSWORD, SteppingClock, make_key_draft
+from tests.factories import PASSWORD, SteppingClock, ThreadCalculator, make_key_draft
 from tests.services.conftest import SECRET
 
 HERE = "192.0.2.7"
@@ -97,7 +99,8 @@ async def lab(
         settings,
     )
     members = Members(database, clock, accounts.callers)
-    return Lab(made, Organizations(database, sessions), members, accounts, sessions, callers)
+    backends = Backends(database, ThreadCalculator(), settings, clock, Costs(database, clock))
+    return Lab(made, Organizations(database, clock, sessions, backends), members, accounts, sessions, callers)
 
 
 class TestInviting:

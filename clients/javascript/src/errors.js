@@ -55,6 +55,7 @@ export class Malformed extends APIError {}
 export class Unauthenticated extends APIError {}
 export class SecondFactorRequired extends Unauthenticated {}
 export class Forbidden extends APIError {}
+export class HardwareForbidden extends Forbidden {}
 export class BudgetExceeded extends APIError {}
 export class NotFound extends APIError {}
 export class MethodNotAllowed extends APIError {}
@@ -92,6 +93,7 @@ export const BY_CODE = Object.freeze({
   UNAUTHENTICATED: Unauthenticated,
   SECOND_FACTOR_REQUIRED: SecondFactorRequired,
   FORBIDDEN: Forbidden,
+  HARDWARE_FORBIDDEN: HardwareForbidden,
   BUDGET_EXCEEDED: BudgetExceeded,
   NOT_FOUND: NotFound,
   METHOD_NOT_ALLOWED: MethodNotAllowed,

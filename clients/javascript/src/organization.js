@@ -15,6 +15,16 @@ export class Organizations {
   }
 
   /**
+   * Change it; what is not given stays.
+   *
+   * @param {import('./schemas.js').OrganizationPatch} body
+   * @returns {Promise<import('./schemas.js').Organization>}
+   */
+  async update(body) {
+    return this.#http.ask('PATCH', '/v1/organization', { json: body });
+  }
+
+  /**
    * All that you belong to, and which of them you act in.
    * @returns {Promise<import('./schemas.js').OwnOrganization[]>}
    */

@@ -794,6 +794,11 @@ export interface Organization {
   created_at: string;
 }
 
+export interface OrganizationPatch {
+  name?: string | null;
+  settings?: SettingsPatch | null;
+}
+
 export interface OrganizationSettings {
   max_concurrent_jobs: number;
   allowed_backends: string[] | null;
@@ -1021,6 +1026,16 @@ export interface Session {
   created_at: string;
   last_used: string;
   expires_at: string;
+}
+
+/**
+ * What is not sent stays. `allowed_backends` null is every backend that is installed; hardware is off unless
+ * `enable_hardware` says otherwise.
+ */
+export interface SettingsPatch {
+  max_concurrent_jobs?: number | null;
+  allowed_backends?: string[] | null;
+  enable_hardware?: boolean | null;
 }
 
 /** `artifact_url` is the digest of the stored artifact. */

@@ -74,6 +74,8 @@ export class SecondFactorRequired extends Unauthenticated {
 }
 export class Forbidden extends APIError {
 }
+export class HardwareForbidden extends Forbidden {
+}
 export class BudgetExceeded extends APIError {
 }
 export class NotFound extends APIError {

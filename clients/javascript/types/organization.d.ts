@@ -7,6 +7,13 @@ export class Organizations {
      */
     get(): Promise<import("./schemas.js").Organization>;
     /**
+     * Change it; what is not given stays.
+     *
+     * @param {import('./schemas.js').OrganizationPatch} body
+     * @returns {Promise<import('./schemas.js').Organization>}
+     */
+    update(body: import("./schemas.js").OrganizationPatch): Promise<import("./schemas.js").Organization>;
+    /**
      * All that you belong to, and which of them you act in.
      * @returns {Promise<import('./schemas.js').OwnOrganization[]>}
      */

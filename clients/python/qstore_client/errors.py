@@ -81,6 +81,12 @@ class Forbidden(APIError):
     CODE = "FORBIDDEN"
 
 
+class HardwareForbidden(Forbidden):
+    """No quantum hardware: the organization has not enabled it, or this API key is for tests."""
+
+    CODE = "HARDWARE_FORBIDDEN"
+
+
 class BudgetExceeded(APIError):
     """The budget does not allow it; `details` has `limit`, `spent`, `reserved` and `needed` in dollars."""
 

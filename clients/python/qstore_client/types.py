@@ -956,6 +956,11 @@ class Organization:
     created_at: datetime
 
 
+class OrganizationPatch(TypedDict, total=False):
+    name: str | None
+    settings: SettingsPatch | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class OrganizationSettings:
     max_concurrent_jobs: int = 10
@@ -1225,6 +1230,17 @@ class Session:
     created_at: datetime
     last_used: datetime
     expires_at: datetime
+
+
+class SettingsPatch(TypedDict, total=False):
+    """
+    What is not sent stays. `allowed_backends` null is every backend that is installed; hardware is off unless
+    `enable_hardware` says otherwise.
+    """
+
+    max_concurrent_jobs: int | None
+    allowed_backends: list[str] | None
+    enable_hardware: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)

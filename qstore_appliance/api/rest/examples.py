@@ -40,6 +40,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "InvitationDraft": {"email": "grace@example.org", "role": "developer"},
     "LinkDraft": {"token": f"invite_{_KEY}.3q2-7wX…"},
     "AcceptDraft": {"token": f"invite_{_KEY}.3q2-7wX…", "name": "Grace Hopper", "password": "a phrase of your own"},
+    "OrganizationPatch": {
+        "name": "Acme Quantum Labs",
+        "settings": {"max_concurrent_jobs": 10, "allowed_backends": ["native", "qsim"], "enable_hardware": False},
+    },
     "SwitchDraft": {"organization_id": f"org_{_KEY}"},
     "TransferDraft": {"user_id": f"user_{_KEY}"},
     "ApiKeyDraft": {"name": "Notebook", "scopes": ["circuits:*", "jobs:submit"], "rate_limit": 1000},

@@ -9,9 +9,10 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from qstore_appliance.api.envelope import success
+from qstore_appliance.api.inputs import body
 from qstore_appliance.api.registry import SIGNED_IN, Routes
-from qstore_appliance.domain.accounts import OrganizationSettings
-from qstore_appliance.domain.organizations import OwnOrganization
+from qstore_appliance.domain.accounts import Organization, OrganizationSettings
+from qstore_appliance.domain.organizations import OrganizationPatch, OwnOrganization
 
 routes = Routes("organization")
 
@@ -34,14 +35,24 @@ async def mine(request: Request) -> HTTPResponse:
 @routes.get("/v1/organization", SIGNED_IN, answer=OrganizationAnswer)
 async def get(request: Request) -> HTTPResponse:
     """Your organization, and how many members it has."""
-    accounts, caller = request.app.ctx.appliance.accounts, request.ctx.caller
-    organization = await accounts.organization(caller)
-    answer = OrganizationAnswer(
+    found = await request.app.ctx.appliance.accounts.organization(request.ctx.caller)
+    return success(request, await answered(request, found))
+
+
+@routes.patch("/v1/organization", "organization:write", body=OrganizationPatch, answer=OrganizationAnswer)
+async def update(request: Request) -> HTTPResponse:
+    """Change its name, which backends it allows, whether hardware may be used, how many jobs run at once."""
+    patch = body(request, OrganizationPatch)
+    found = await request.app.ctx.appliance.organizations.update(request.ctx.caller, patch)
+    return success(request, await answered(request, found))
+
+
+async def answered(request: Request, organization: Organization) -> OrganizationAnswer:
+    return OrganizationAnswer(
         id=organization.id,
         name=organization.name,
         plan=organization.plan,
-        members=await accounts.members(caller),
+        members=await request.app.ctx.appliance.accounts.members(request.ctx.caller),
         settings=organization.settings,
         created_at=organization.created_at,
     )
-    return success(request, answer)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import EllipsisType
+
 from qstore_client.aio.http import Http
+from qstore_client.bodies import sent
+from qstore_client.decoding import decode
 from qstore_client.types import Member, Organization, OwnOrganization
 
 
@@ -12,6 +17,26 @@ class Organizations:
 
     async def get(self) -> Organization:
         return await self._http.get(Organization, "/v1/organization")
+
+    async def update(
+        self,
+        *,
+        name: str | None = None,
+        max_concurrent_jobs: int | None = None,
+        allowed_backends: Sequence[str] | EllipsisType | None = ...,
+        enable_hardware: bool | None = None,
+    ) -> Organization:
+        """
+        Change it; what is not given stays.
+
+        Args:
+            allowed_backends: None allows every backend that is installed.
+        """
+        settings = sent(max_concurrent_jobs=max_concurrent_jobs, enable_hardware=enable_hardware)
+        if allowed_backends is not ...:
+            settings["allowed_backends"] = None if allowed_backends is None else list(allowed_backends)
+        body = sent(name=name, settings=settings or None)
+        return decode(Organization, (await self._http.ask("PATCH", "/v1/organization", json=body)).data)
 
     async def mine(self) -> list[OwnOrganization]:
         """All that you belong to, and which of them you act in."""
