@@ -9,6 +9,7 @@ later given to somebody else opens nothing.
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -16,8 +17,8 @@ import structlog
 from tortoise.exceptions import IntegrityError
 
 from qstore_appliance.database.connection import Database
-from qstore_appliance.database.tables.accounts import UserRow
-from qstore_appliance.database.tables.sign_in import IdentityRow
+from qstore_appliance.database.tables.accounts import ApiKeyRow, UserRow
+from qstore_appliance.database.tables.sign_in import IdentityRow, RecoveryCodeRow, SecondFactorRow
 from qstore_appliance.deliveries import NotDelivered
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
@@ -29,7 +30,7 @@ from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.callers import home_of
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.seals import Seal
-from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.sessions import Sessions, end_sessions
 
 if TYPE_CHECKING:
     from qstore_appliance.deliveries.provider import Identity, Provider
@@ -189,6 +190,8 @@ class Identities:
                     created_at=now,
                     last_used=now,
                 )
+                if not user.email_proven:
+                    await _taken_over(user, now)
                 await self._notices.tell(user, Notice.PROVIDER_LINKED, issuer=identity.issuer)
                 await self._audit.record(
                     "identity.linked",
@@ -202,6 +205,18 @@ class Identities:
             # Somebody else at the provider is this user: the address has changed hands there.
             return None
         return user
+
+
+async def _taken_over(user: UserRow, now: datetime) -> None:
+    """
+    The provider vouches for the address, and nobody has so far: whoever made the account with an invitation's link may
+    have been somebody else. Their password, sessions and keys are worth nothing from now on.
+    """
+    await UserRow.filter(id=user.id).update(password_hash="", email_proven=True, updated_at=now)
+    await end_sessions(user.id, now)
+    await SecondFactorRow.filter(user_id=user.id).delete()
+    await RecoveryCodeRow.filter(user_id=user.id).delete()
+    await ApiKeyRow.filter(user_id=user.id, revoked_at=None).update(revoked_at=now)
 
 
 def _told(error: NotDelivered) -> QStoreError:

@@ -253,6 +253,8 @@ class Invitations:
             name=draft.name or row.email.partition("@")[0],
             password_hash=password_hash,
             organization_id=row.organization_id,
+            # Whoever made the link has seen it as well, and may have used it themselves.
+            email_proven=False,
         )
         await self._audit.record(
             "user.created", organization_id=row.organization_id, actor=row.email, subject=user.id, email=row.email

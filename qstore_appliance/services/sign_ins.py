@@ -91,7 +91,8 @@ class SignIns:
         # Asked for an unknown user too, so that both take the same time.
         home = await home_of(user.id, user.organization_id) if user is not None else await home_of("", "")
         may = user is not None and not user.disabled and (home is not None or homeless)
-        known = user.password_hash if user is not None and may else None
+        # Somebody without a password of their own comes through the provider.
+        known = (user.password_hash or None) if user is not None and may else None
         try:
             right = len(password) <= MAX_LENGTH and await self._passwords.verify(known, password)
         except QStoreError:
@@ -130,7 +131,7 @@ class SignIns:
         if user is None:
             raise Unauthenticated
         try:
-            right = len(password) <= MAX_LENGTH and await self._passwords.verify(user.password_hash, password)
+            right = len(password) <= MAX_LENGTH and await self._passwords.verify(user.password_hash or None, password)
         except QStoreError:
             _forgive(attempts)
             raise

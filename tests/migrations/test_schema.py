@@ -255,14 +255,24 @@ async def test_money_of_a_database_in_use(database: Database) -> None:
 async def test_people_of_a_database_in_use(database: Database) -> None:
     """Everybody belongs to the organization that they were in, as what they were, and since when."""
     await runner.migrate(database, tuple(version for version in VERSIONS if version < "0013"))
-    await populate()
-    await database.connection.execute_query("UPDATE users SET role = 'owner' WHERE id = 'user_0'")
-    await database.connection.execute_query("UPDATE users SET disabled = true WHERE id = 'user_1'")
+    query = database.connection.execute_query
+    no, yes, now = (
+        ("0", "1", "datetime('now') || '+00:00'") if database.dialect == "sqlite" else ("false", "true", "now()")
+    )
+    await OrganizationRow.create(id="org_1", name="Analytical Engines")
+    for number in range(8):
+        role, disabled = "owner" if number == 0 else "viewer", yes if number == 1 else no
+        await query(
+            "INSERT INTO users (id, email, name, password_hash, organization_id, role, operator, disabled, preferences,"
+            f" created_at, updated_at) VALUES ('user_{number}', '{number}@example.org', 'n', '', 'org_1', '{role}', {no},"
+            f" {disabled}, '{{}}', {now}, {now})"
+        )
 
-    assert "0013_members" in await database.migrate()
+    assert {"0013_members", "0014_invitations"} <= set(await database.migrate())
 
     rows = {row.user_id: row for row in await MembershipRow.all().select_related("user")}
-    assert len(rows) == 50
+    assert len(rows) == 8
+    assert all(row.user.email_proven for row in rows.values())
     assert {row.organization_id for row in rows.values()} == {"org_1"}
     assert (rows["user_0"].role, rows["user_7"].role) == ("owner", "viewer")
     assert (rows["user_1"].to_domain().disabled, rows["user_2"].to_domain().disabled) == (True, False)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.accounts import UserRow
 from qstore_appliance.database.tables.audit import AuditRow
 from qstore_appliance.database.tables.outbox import OutboxRow
 from qstore_appliance.database.tables.sign_in import IdentityRow
@@ -20,7 +21,7 @@ from qstore_appliance.services.identities import Arrival, Identities
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.settings import Settings, Smtp
-from tests.factories import PASSWORD, SteppingClock
+from tests.factories import PASSWORD, SteppingClock, make_key_draft
 from tests.providers import LoopbackProvider, providing
 from tests.servers import free_port
 from tests.services.conftest import SECRET
@@ -117,6 +118,35 @@ async def test_disabled(identities: Identities, lab: LoopbackProvider, accounts:
         await accounts.disable(email)
         with pytest.raises(Forbidden):
             await round_trip(identities, lab, email=email, sub=subject)
+
+
+async def test_whoever_was_there_first(
+    identities: Identities, lab: LoopbackProvider, sessions: Sessions, accounts: Accounts, owner: User
+) -> None:
+    """An account that somebody made with an invitation's link, for an address of another's, is that one's alone once the
+    provider vouches for them: password, sessions and keys of before are worth nothing. Other accounts keep theirs."""
+    await UserRow.filter(id=owner.id).update(email_proven=False)
+    tokens = await sessions.sign_in("ada@example.org", PASSWORD, **WHERE)
+    caller = await sessions.by_access_token(tokens.access_token)
+    key = (await accounts.create_key(caller, make_key_draft())).key
+    assert key is not None
+
+    arrival = await round_trip(identities, lab)
+
+    accounts.callers.changed(owner.id)
+    for dead in (
+        sessions.sign_in("ada@example.org", PASSWORD, **WHERE),
+        sessions.sign_in("ada@example.org", "nobody has this password", **WHERE),
+        sessions.by_access_token(tokens.access_token),
+        sessions.refresh(tokens.refresh_token, **WHERE),
+        sessions.by_api_key(key),
+    ):
+        with pytest.raises(Unauthenticated):
+            await dead
+    assert (await sessions.by_cookie(arrival.cookie)).user_id == owner.id
+    await accounts.create_user("eve@example.org", "Lab", "viewer", PASSWORD)
+    await round_trip(identities, lab, email="eve@example.org", sub="eve-at-the-lab")
+    assert await sessions.sign_in("eve@example.org", PASSWORD, **WHERE)
 
 
 async def test_journeys(identities: Identities, lab: LoopbackProvider, owner: User, clock: SteppingClock) -> None:

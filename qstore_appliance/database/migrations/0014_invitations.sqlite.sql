@@ -13,3 +13,6 @@ CREATE TABLE "invitations" (
     "organization_id" VARCHAR(40) NOT NULL REFERENCES "organizations" ("id") ON DELETE RESTRICT
 );
 CREATE INDEX "idx_invitations_organiz_67f1e0" ON "invitations" ("organization_id");
+
+-- Whose account was made on the host, as all were so far, is known.
+ALTER TABLE "users" ADD COLUMN "email_proven" INT NOT NULL DEFAULT 1;

@@ -48,6 +48,8 @@ class UserRow(Model):
     #: From before there were memberships. No column is ever dropped; nothing reads this one.
     role = fields.CharField(max_length=50, default="")
     operator = fields.BooleanField(default=False)
+    #: False of who came by an invitation's link, which others have seen too, until they have shown that it is theirs.
+    email_proven = fields.BooleanField(default=True, db_default=True)
     disabled = fields.BooleanField(default=False)
     preferences: dict[str, Any] = fields.JSONField(default=dict)
     created_at = fields.DatetimeField(auto_now_add=True)
