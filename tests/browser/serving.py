@@ -33,6 +33,7 @@ class Serving:
         self.setup_token = ""
         command = [sys.executable, "-m", "qstore_appliance", "serve", "--data-dir", str(folder), "--port", str(port)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("QSTORE_")}
+        self.folder = folder
         self._process = subprocess.Popen(
             command,
             cwd=folder.parent,
@@ -81,6 +82,7 @@ class Lab:
 
     def __init__(self, serving: Serving) -> None:
         self.address = serving.address
+        self._folder = serving.folder
         self._client = httpx.Client(base_url=serving.address, timeout=30, trust_env=False)
         owner = {"token": serving.setup_token, "email": EMAIL, "password": PASSWORD, "organization": "Lab"}
         self._client.post("/app/setup", json=owner, headers={"Origin": serving.address}).raise_for_status()
@@ -154,6 +156,18 @@ class Lab:
         while self.get(f"/v1/models/{model_id}")["status"] != "deployed":
             assert time.monotonic() < deadline, f"{model_id} is not deployed yet"
             time.sleep(0.05)
+
+    def second_organization(self) -> httpx.Client:
+        """Whoever owns another organization of this server, which the host makes."""
+        command = [sys.executable, "-m", "qstore_appliance", "user", "create", "--data-dir", str(self._folder)]
+        who = ["--email", "eve@another.example", "--organization", "Another lab", "--role", "owner"]
+        subprocess.run(
+            [*command, *who, "--password-file", "-"], input=PASSWORD, text=True, check=True, capture_output=True
+        )
+        grant = {"grant_type": "password", "email": "eve@another.example", "password": PASSWORD}
+        token = self.post("/v1/auth/token", grant)["access_token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=self.address, headers=bearer, timeout=30, trust_env=False)
 
     def close(self) -> None:
         self._client.close()

@@ -27,6 +27,7 @@ def pages(job: dict[str, Any]) -> list[tuple[str, str]]:
         ("/app/models", "[data-part=rows] tr"),
         (f"/app/models/{job['model_id']}", "[data-part=examples] button"),
         ("/app/costs", "[data-part=rows] tr"),
+        ("/app/people", "[data-part=organization]:not([hidden])"),
         ("/app/account", "[data-part=session-rows] tr"),
     ]
 
@@ -121,7 +122,7 @@ def test_the_keyboard_reaches_everything(page: Any, digits_job: dict[str, Any]):
     page.goto(f"/app/jobs/{digits_job['id']}")
     page.get_by_role("link", name="Open the model").wait_for()
     reached = []
-    for _ in range(10):
+    for _ in range(12):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("(document.activeElement.ariaLabel ?? document.activeElement.textContent).trim()"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"

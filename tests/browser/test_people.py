@@ -76,3 +76,142 @@ class TestJoining:
         page.get_by_role("button", name="Join").click()
 
         page.get_by_role("alert").filter(has_text="This invitation is for somebody else.").wait_for()
+
+    def test_a_second_organization(self, lab: Lab, opened: Opened):
+        """Signed in as whom it is for, the link takes one button; the account's page leads from one to the other."""
+        email = guest()
+        lab.post("/v1/invitations/accept", {"token": invite(lab, email).partition("#")[2], "password": NEW})
+        others = lab.second_organization()
+        link = others.post("/v1/invitations", json={"email": email, "role": "viewer"}).json()["data"]["link"]
+        page = opened(lab.address)
+        sign_in(page, email, NEW)
+        page.wait_for_url("**/app/jobs")
+
+        page.goto(link)
+        page.get_by_role("heading", name="Join Another lab").wait_for()
+        page.get_by_role("button", name="Join").click()
+        page.wait_for_url("**/app/jobs")
+        page.goto("/app/account")
+        page.get_by_text(f"{email} · viewer").wait_for()
+        page.get_by_role("button", name="Go to Lab").click()
+        page.wait_for_url("**/app/jobs")
+        page.goto("/app/account")
+        page.get_by_text(f"{email} · developer").wait_for()
+
+
+class TestLookingAfterPeople:
+    @pytest.fixture
+    def page(self, page: Any) -> Any:
+        page.goto("/app/people")
+        page.locator("[data-part=member-rows] tr").first.wait_for()
+        return page
+
+    def joined(self, lab: Lab, role: str = "developer") -> str:
+        """The address of a new member."""
+        email = guest()
+        lab.post("/v1/invitations/accept", {"token": invite(lab, email, role).partition("#")[2], "password": NEW})
+        return email
+
+    def test_invite_and_take_back(self, lab: Lab, page: Any, opened: Opened):
+        """The dialog answers a link once, which opens; the invitation waits in the list until it is taken back."""
+        email = guest()
+        page.get_by_role("button", name="Invite somebody").click()
+        page.keyboard.type(email)
+        page.get_by_role("dialog").get_by_label("Role").select_option("viewer")
+        page.get_by_text("Sees everything and changes nothing.").wait_for()
+        page.get_by_role("button", name="Invite", exact=True).click()
+        link = page.locator("[data-part=link]")
+        link.get_by_text("/app/invitation#").wait_for()
+        address = link.inner_text()
+        page.keyboard.press("Escape")
+        assert link.inner_text() == ""
+
+        stranger = opened(lab.address)
+        stranger.goto(address)
+        stranger.get_by_role("heading", name="Join Lab").wait_for()
+        page.get_by_role("button", name=f"Take back the invitation of {email}").click()
+        page.locator("[data-part=invitations]").get_by_text(email).wait_for(state="detached")
+        stranger.goto("/app/sign-in")
+        stranger.goto(address)
+        stranger.get_by_role("heading", name="This link is no good any more").wait_for()
+
+    def test_roles_and_keeping_out(self, lab: Lab, page: Any):
+        """A role counts as it is chosen; who is kept out is shown so, let in again, and removed after a question."""
+        email = self.joined(lab)
+        page.reload()
+        row = page.locator("[data-part=member-rows] tr", has=page.get_by_text(email, exact=True))
+        row.get_by_role("combobox").select_option("viewer")
+        page.wait_for_function(
+            "email => fetch('/v1/users?limit=100').then(r => r.json())"
+            ".then(r => r.data.find(one => one.email === email).role === 'viewer')",
+            arg=email,
+        )
+        row.get_by_role("button", name="Keep out").click()
+        page.get_by_role("button", name="Keep them out").click()
+        row.get_by_text("Kept out").wait_for()
+        row.get_by_role("button", name="Let in").click()
+        row.get_by_text("Active").wait_for()
+
+        row.get_by_role("button", name="Remove").click()
+        page.keyboard.press("Escape")
+        row.get_by_role("button", name="Remove").click()
+        page.get_by_role("button", name="Remove them").click()
+        row.wait_for(state="detached")
+        assert email not in {one["email"] for one in lab.get("/v1/users?limit=100")}
+
+    def test_an_owner_more(self, lab: Lab, page: Any):
+        """Making an owner is asked about; leaving the question leaves the role."""
+        email = self.joined(lab)
+        page.reload()
+        row = page.locator("[data-part=member-rows] tr", has=page.get_by_text(email, exact=True))
+        row.get_by_role("combobox").select_option("owner")
+        page.get_by_role("dialog").get_by_text("Make").first.wait_for()
+        page.get_by_role("button", name="Leave it").click()
+        page.wait_for_function(
+            "email => [...document.querySelectorAll('[data-part=member-rows] tr')]"
+            ".find(row => row.textContent.includes(email))?.querySelector('select').value === 'developer'",
+            arg=email,
+        )
+
+        row.get_by_role("combobox").select_option("owner")
+        page.get_by_role("button", name="Make them an owner").click()
+        page.get_by_role("dialog").wait_for(state="hidden")
+
+        (found,) = [one for one in lab.get("/v1/users?limit=100") if one["email"] == email]
+        assert found["role"] == "owner"
+        lab.delete(f"/v1/users/{found['id']}")
+
+    def test_settings(self, lab: Lab, page: Any):
+        """What the form says is what the organization has: a list of backends, none of which is said, hardware, numbers."""
+        page.get_by_label("Jobs at once").fill("0")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_role("alert").filter(visible=True).first.wait_for()
+        page.get_by_label("Jobs at once").fill("7")
+        page.get_by_label("All that are installed").uncheck()
+        for name in ("ionq_hardware", "ionq_simulator", "lightning", "qsim", "native"):
+            page.get_by_role("checkbox", name=name).uncheck()
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("Allow at least one backend.").wait_for()
+        page.get_by_role("checkbox", name="native").check()
+        page.get_by_role("button", name="Save").click()
+        page.get_by_role("status").filter(has_text="Saved.").wait_for()
+        settings = lab.get("/v1/organization")["settings"]
+        assert settings == {"max_concurrent_jobs": 7, "allowed_backends": ["native"], "enable_hardware": False}
+
+        page.reload()
+        page.get_by_label("All that are installed").check()
+        page.get_by_label("Jobs at once").fill("10")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_role("status").filter(has_text="Saved.").wait_for()
+        assert lab.get("/v1/organization")["settings"]["allowed_backends"] is None
+
+    def test_not_for_everybody(self, lab: Lab, opened: Opened):
+        """Who does not look after people has no such page, and no way to it."""
+        email = self.joined(lab)
+        page = opened(lab.address)
+        sign_in(page, email, NEW)
+        page.wait_for_url("**/app/jobs")
+        assert page.get_by_role("link", name="People").count() == 0
+        answer = page.goto("/app/people")
+        assert answer.status == 403
+        page.get_by_role("heading", name="Not for you").wait_for()

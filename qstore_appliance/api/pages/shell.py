@@ -35,6 +35,11 @@ ACTIONS = {
     "predict": "models:predict",
     "budget": "budget:read",
     "billing": "billing:write",
+    "people": "users:write",
+    "invite": "users:invite",
+    "remove": "users:delete",
+    "organization": "organization:write",
+    "own": "organization:transfer",
 }
 
 

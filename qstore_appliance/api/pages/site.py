@@ -48,6 +48,12 @@ async def costs(request: Request) -> HTTPResponse:
     return await shell.inside(request, "costs.html", "costs")
 
 
+async def people(request: Request) -> HTTPResponse:
+    if request.ctx.caller is not None and not request.ctx.caller.may("users:read"):
+        return shell.problem(request, 403, "Not for you", "Only administrators look after the people of an organization.")
+    return await shell.inside(request, "people.html", "people")
+
+
 async def account(request: Request) -> HTTPResponse:
     return await shell.inside(request, "account.html", "account")
 
@@ -94,6 +100,7 @@ blueprint.add_route(job, "/app/jobs/<job_id:str>", methods=GET)
 blueprint.add_route(models, "/app/models", methods=GET)
 blueprint.add_route(model, "/app/models/<model_id:str>", methods=GET)
 blueprint.add_route(costs, "/app/costs", methods=GET)
+blueprint.add_route(people, "/app/people", methods=GET)
 blueprint.add_route(explorers.swagger, "/docs", methods=GET)
 blueprint.add_route(explorers.redoc, "/redoc", methods=GET)
 blueprint.add_route(account, "/app/account", methods=GET)

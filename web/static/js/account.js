@@ -7,6 +7,7 @@ import * as format from "./format.js";
 import { Pager } from "./pager.js";
 import { list, post, remove } from "./rest.js";
 import { SecondFactor } from "./second_factor.js";
+import { switching } from "./switching.js";
 
 const METHODS = {
   password: "Password",
@@ -90,4 +91,5 @@ async function end(button, path) {
 part("end-others").addEventListener("click", (event) => end(event.currentTarget, "/v1/sessions"));
 
 refresh();
+switching();
 factor.refresh();

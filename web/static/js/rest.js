@@ -32,6 +32,11 @@ export async function put(path, body) {
   return (await answer("PUT", path, body)).data;
 }
 
+/** A part of a thing that is there. */
+export async function patch(path, body) {
+  return (await answer("PATCH", path, body)).data;
+}
+
 /** Ends a thing that is there. */
 export async function remove(path) {
   return (await answer("DELETE", path)).data;
