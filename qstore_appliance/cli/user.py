@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+from pydantic import ValidationError
+
+from qstore_appliance.cli import acting
 from qstore_appliance.cli.output import table
 from qstore_appliance.domain.accounts import Role
+from qstore_appliance.domain.invitations import InvitationDraft
+from qstore_appliance.domain.members import MemberPatch
+from qstore_appliance.errors import ValidationFailed
 
 
 async def create(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
@@ -35,6 +41,33 @@ async def disable(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[An
     yield {"email": arguments["email"]}
 
 
+async def enable(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    await appliance.accounts.enable(email=arguments["email"])
+    yield {"email": arguments["email"]}
+
+
+async def invite(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    caller = await acting.caller(appliance, arguments)
+    try:
+        draft = InvitationDraft(email=arguments["email"], role=arguments["role"])
+    except ValidationError as error:
+        raise ValidationFailed.of([(f"--{e['loc'][0]}", e["msg"]) for e in error.errors()]) from error
+    yield await appliance.invitations.create(caller, draft)
+
+
+async def role(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    caller = await acting.caller(appliance, arguments)
+    member = await appliance.members.by_email(caller, arguments["email"])
+    yield await appliance.members.change(caller, member.id, MemberPatch(role=arguments["role"]))
+
+
+async def remove(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    caller = await acting.caller(appliance, arguments)
+    member = await appliance.members.by_email(caller, arguments["email"])
+    await appliance.members.remove(caller, member.id)
+    yield {"email": member.email}
+
+
 def _created(user: dict[str, Any], arguments: dict[str, Any]) -> None:
     print(f"{user['email']} is {user['role']} in {arguments['organization']} ({user['id']}).")
 
@@ -57,4 +90,30 @@ def _disabled(result: dict[str, Any], arguments: dict[str, Any]) -> None:
     print(f"{result['email']} is kept out.")
 
 
-SHOW = {"create": _created, "listed": _listed, "reset_password": _reset, "disable": _disabled}
+def _enabled(result: dict[str, Any], arguments: dict[str, Any]) -> None:
+    print(f"{result['email']} may come in again.")
+
+
+def _invited(invitation: dict[str, Any], arguments: dict[str, Any]) -> None:
+    # The link alone, so that a script can take it; nothing else prints it ever again.
+    print(invitation["link"])
+
+
+def _given(member: dict[str, Any], arguments: dict[str, Any]) -> None:
+    print(f"{member['email']} is {member['role']} now.")
+
+
+def _removed(result: dict[str, Any], arguments: dict[str, Any]) -> None:
+    print(f"{result['email']} is removed; what they made stays.")
+
+
+SHOW = {
+    "create": _created,
+    "listed": _listed,
+    "reset_password": _reset,
+    "disable": _disabled,
+    "enable": _enabled,
+    "invite": _invited,
+    "role": _given,
+    "remove": _removed,
+}

@@ -105,6 +105,22 @@ def _user_create(parser: Parser) -> None:
     _password(parser)
 
 
+def _user_invite(parser: Parser) -> None:
+    _acting(parser)
+    _email(parser)
+    parser.add_argument("--role", default="developer", choices=["viewer", "developer", "admin", "owner"])
+
+
+def _user_role(parser: Parser) -> None:
+    _user_of(parser)
+    parser.add_argument("role", metavar="ROLE", choices=["viewer", "developer", "admin", "owner"], help="the new one")
+
+
+def _user_of(parser: Parser) -> None:
+    _acting(parser)
+    _email(parser)
+
+
 def _reset_password(parser: Parser) -> None:
     _email(parser)
     _password(parser)
@@ -240,7 +256,11 @@ _ALL = (
     Verb(("user", "create"), "add a user", _user_create),
     Verb(("user", "list"), "list the users of every organization", _nothing),
     Verb(("user", "reset-password"), "give a user a new password", _reset_password),
-    Verb(("user", "disable"), "keep a user out", _email),
+    Verb(("user", "disable"), "keep a user out of the whole installation", _email),
+    Verb(("user", "enable"), "let a user in again who was kept out", _email),
+    Verb(("user", "invite"), "print a link that makes somebody a member, once", _user_invite),
+    Verb(("user", "role"), "give somebody of your organization another role", _user_role),
+    Verb(("user", "remove"), "remove somebody from your organization", _user_of),
     Verb(("key", "create"), "make an API key", _key_create),
     Verb(("key", "list"), "list API keys", _page),
     Verb(("key", "revoke"), "revoke an API key", _key),

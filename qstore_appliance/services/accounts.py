@@ -251,6 +251,22 @@ class Accounts:
             )
         self.callers.changed(user.id)
 
+    async def enable(self, email: str) -> None:
+        """
+        Let a user in again who was kept out on the host; their organizations may still keep them out.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+        user = await self._by_email(email)
+        user.disabled = False
+        async with self._database.transaction():
+            await user.save(update_fields=["disabled", "updated_at"])
+            await self._audit.record(
+                "user.enabled", organization_id=user.organization_id, subject=user.id, email=user.email
+            )
+        self.callers.changed(user.id)
+
     async def caller_of(self, email: str) -> Caller:
         """
         What the host's command line acts as when it acts for a user.

@@ -67,6 +67,19 @@ class Members:
         caller.require("users:read")
         return (await self._row(caller, id)).to_domain()
 
+    async def by_email(self, caller: Caller, email: str) -> Member:
+        """
+        Raises:
+            Forbidden: Without `users:read`.
+            NotFound: Nobody of this organization has this address.
+        """
+        caller.require("users:read")
+        wanted = MembershipRow.filter(user__email=email.strip().lower(), organization_id=caller.organization_id)
+        row = await wanted.select_related("user").first()
+        if row is None:
+            raise NotFound("Nobody of this organization has this e-mail address.", details={"email": email[:255]})
+        return row.to_domain()
+
     async def change(self, caller: Caller, id: str, patch: MemberPatch) -> Member:
         """
         Give another role, keep out, or let in again. What they may no longer do ends at once; whoever is kept out is

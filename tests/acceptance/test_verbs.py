@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -116,6 +117,48 @@ class TestEverywhere:
             ("bob@example.org", False, True),
         ]
         assert "password" not in json.dumps(users)
+
+    def test_people(self, data_dir: Path) -> None:
+        """Somebody is invited by a link that is printed alone, given a role, let in again, and removed; refusals are said."""
+        grace, at = ["--email", "grace@example.org"], ["--data-dir", data_dir]
+        invited = verb("user", "invite", *grace, "--role", "viewer", *at)
+        (again,) = result("user", "invite", *grace, *at)
+        member = verb("user", "invite", "--email", "ada@example.org", *at)
+        bad = verb("user", "invite", "--email", "grace", *at)
+        nobody = verb("user", "role", *grace, "admin", *at)
+        last = verb("user", "role", "--email", "ada@example.org", "viewer", *at)
+        kept = verb("user", "remove", "--email", "ada@example.org", *at)
+        verb(
+            "user",
+            "create",
+            "--email",
+            "emmy@example.org",
+            "--organization",
+            "Lab",
+            "--password-file",
+            "-",
+            *at,
+            stdin=PASSWORD,
+        )
+        emmy = ["--email", "emmy@example.org"]
+        (given,) = result("user", "role", *emmy, "admin", *at)
+        climbing = verb("user", "role", "--as", "emmy@example.org", *emmy, "owner", *at)
+        result("user", "disable", *emmy, *at)
+        out = verb("user", "role", "--as", "emmy@example.org", *emmy, "viewer", *at)
+        result("user", "enable", *emmy, *at)
+        removed = verb("user", "remove", *emmy, *at)
+
+        assert re.fullmatch(r"\S+/app/invitation#invite_\S+\n", invited.stdout)
+        assert again["link"] != invited.stdout.strip()
+        assert "in your organization already" in only_line(member.stderr)
+        assert "--email" in only_line(bad.stderr)
+        assert "Nobody of this organization has this e-mail address." in only_line(nobody.stderr)
+        assert "always has an owner" in only_line(last.stderr)
+        assert "always has an owner" in only_line(kept.stderr)
+        assert given["role"] == "admin"
+        assert "has rights that you lack" in only_line(climbing.stderr)
+        assert "is disabled" in only_line(out.stderr)
+        assert removed.stdout == "emmy@example.org is removed; what they made stays.\n"
 
     def test_keys(self, data_dir: Path) -> None:
         """Keys are made for the operator or for a user, printed once, listed without their secret, revoked."""

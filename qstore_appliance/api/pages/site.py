@@ -50,7 +50,9 @@ async def costs(request: Request) -> HTTPResponse:
 
 async def people(request: Request) -> HTTPResponse:
     if request.ctx.caller is not None and not request.ctx.caller.may("users:read"):
-        return shell.problem(request, 403, "Not for you", "Only administrators look after the people of an organization.")
+        return shell.problem(
+            request, 403, "Not for you", "Only administrators look after the people of an organization."
+        )
     return await shell.inside(request, "people.html", "people")
 
 
