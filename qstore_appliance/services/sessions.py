@@ -208,14 +208,16 @@ class Sessions:
 
     async def listed(self, caller: Caller, page: Page, user_id: str | None = None) -> Listed[Session]:
         """
-        Living sessions: one's own, or those of another user of the organization.
+        Living sessions: one's own in every organization, or those of another user in the caller's.
 
         Raises:
             Forbidden: An API key, or somebody else's sessions, without `sessions:read`.
         """
         if caller.key_id is not None or user_id not in (None, caller.user_id):
             caller.require("sessions:read")
-        found = self._living().filter(user_id=user_id or caller.user_id, organization_id=caller.organization_id)
+        found = self._living().filter(user_id=user_id or caller.user_id)
+        if caller.key_id is not None or user_id not in (None, caller.user_id):
+            found = found.filter(organization_id=caller.organization_id)
         rows = await found.order_by(*order_of(page.sort, SORTS)).offset(page.offset).limit(page.limit)
         return Listed(
             items=[row.to_domain() for row in rows], total=await found.count(), limit=page.limit, offset=page.offset
@@ -223,16 +225,17 @@ class Sessions:
 
     async def end(self, caller: Caller, id: str) -> None:
         """
-        End a session of one's own, or with `sessions:write` of somebody in the organization.
+        End a session of one's own, in whichever organization, or with `sessions:write` of somebody in the caller's.
 
         Raises:
             NotFound: No such living session that the caller may end.
         """
-        mine = Q(organization_id=caller.organization_id)
-        if not caller.may("sessions:write"):
-            if caller.key_id is not None:
-                caller.require("sessions:write")
-            mine &= Q(user_id=caller.user_id)
+        mine = Q(user_id=caller.user_id)
+        if caller.key_id is not None:
+            caller.require("sessions:write")
+            mine = Q(organization_id=caller.organization_id)
+        elif caller.may("sessions:write"):
+            mine |= Q(organization_id=caller.organization_id)
         row = await self._living().filter(mine, id=id).first()
         if row is None:
             raise NotFound.of("session", id)

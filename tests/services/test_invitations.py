@@ -362,6 +362,26 @@ class TestSeveral:
             with pytest.raises(NotFound, match="No organization with this id"):
                 await lab.organizations.switch(who, where, **WHERE)
 
+    async def test_own_sessions_everywhere(self, lab: Lab, eve: Caller) -> None:
+        """One sees and ends one's own sessions in every organization; administrators those in their own alone."""
+        there = await lab.sessions.sign_in("eve@example.org", PASSWORD, **WHERE)
+        in_lab = await lab.sessions.by_access_token(there.access_token)
+        assert in_lab.organization_id != eve.organization_id
+        assert in_lab.session_id is not None
+        assert eve.session_id is not None
+        admin = lab.callers["admin"]
+
+        own = await lab.sessions.listed(eve, Page(sort="created_at"))
+        seen = await lab.sessions.listed(admin, Page(sort="created_at"), eve.user_id)
+
+        assert {one.id for one in own.items} == {eve.session_id, in_lab.session_id}
+        assert {one.id for one in seen.items} == {in_lab.session_id}
+        with pytest.raises(NotFound):
+            await lab.sessions.end(admin, eve.session_id)
+        await lab.sessions.end(eve, in_lab.session_id)
+        with pytest.raises(Unauthenticated):
+            await lab.sessions.by_access_token(there.access_token)
+
     async def test_kept_out_of_one(self, lab: Lab, eve: Caller) -> None:
         """Who is kept out of one organization goes on in the other."""
         tokens = await lab.sessions.sign_in("eve@example.org", PASSWORD, **WHERE)

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.blobs import BlobPartRow
 from qstore_appliance.database.tables.costs import BudgetRow, CostEventRow, ReservationRow
+from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.listing import Page
 from qstore_appliance.domain.models import DeploymentDraft, ModelStatus, PredictDraft
@@ -21,6 +23,7 @@ from qstore_appliance.errors import (
     Conflict,
     Forbidden,
     Gone,
+    HardwareForbidden,
     NoCapacity,
     NotFound,
     ValidationFailed,
@@ -196,6 +199,22 @@ async def test_a_budget_holds_for_predictions(database: Database, settings: Sett
     assert (await row.get()).reserved == 0
     assert await ReservationRow.all().count() == 0
     await laboratory.close()
+
+
+async def test_keys_for_tests_ask_no_hardware(laboratory: Laboratory) -> None:
+    """A model that is deployed on hardware answers others, and refuses an API key for tests before anything runs."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    described = laboratory.backends._described
+    described["native"] = msgspec.structs.replace(described["native"], kind="hardware")
+    for_tests = msgspec.structs.replace(caller, key_id=ids.new("key"), for_tests=True)
+
+    with pytest.raises(HardwareForbidden):
+        await laboratory.models.predict(for_tests, model_id, QUESTION)
+
+    assert laboratory.replicas.asked == []
+    assert await laboratory.models.predict(caller, model_id, QUESTION)
 
 
 async def test_free_predictions_are_metered_together(laboratory: Laboratory) -> None:

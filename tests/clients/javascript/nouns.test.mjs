@@ -122,6 +122,14 @@ test('keys, sessions, profile, money, audit', async () => {
   assert.ok((await owner.audit.list({ action: 'api_key' })).total >= 2);
   assert.match(await owner.webhooks.secret().then((one) => one.secret), /./);
   assert.ok((await owner.organization.get()).id);
+  assert.equal((await owner.organization.mine()).filter((one) => one.current).length, 1);
+  const invited = await owner.invitations.create({ email: 'guest@example.org', role: 'viewer' });
+  const token = invited.link.split('#')[1];
+  assert.equal((await owner.invitations.offer({ token })).email, 'guest@example.org');
+  const joined = await owner.invitations.accept({ token, password: 'a phrase of their own' });
+  assert.equal((await owner.users.update(joined.user_id, { role: 'developer' })).role, 'developer');
+  assert.ok((await owner.users.list({ limit: 100 })).items.some((one) => one.id === joined.user_id));
+  await owner.users.remove(joined.user_id);
   assert.ok((await owner.outbox.list()).total >= 0);
   await owner.auth.logout();
 });

@@ -203,6 +203,40 @@ async def test_the_house(laboratory: Laboratory, client: QStoreClient) -> None:
     assert "type Query" in await client.graphql.schema()
 
 
+async def test_people(laboratory: Laboratory) -> None:
+    """Invited, joined, given a role, switched to another organization and back, kept out, removed."""
+    grace = {"api_key": None, "email": "grace@example.org", "password": "a phrase of her own"}
+    async with (
+        laboratory.client(api_key=None, email="ada@example.org", password=PASSWORD) as owner,
+        laboratory.client(api_key=None, email=RIVAL, password=PASSWORD) as rival,
+        laboratory.client(**grace) as guest,
+    ):
+        invited = await owner.invitations.create("grace@example.org", "viewer")
+        token = str(invited.link).partition("#")[2]
+        assert (await guest.invitations.offer(token)).organization == "Lab"
+        joined = await guest.invitations.accept(token, grace["password"] or "", name="Grace")
+        with pytest.raises(errors.Gone):
+            await guest.invitations.accept(token, "another phrase 1")
+        assert (await owner.users.get(joined.user_id)).name == "Grace"
+        assert (await owner.users.update(joined.user_id, role="developer")).role == "developer"
+        assert [row.email async for row in owner.users.iterate(role="developer")] == ["grace@example.org"]
+        again = await rival.invitations.create("grace@example.org", "admin")
+        assert [row.email async for row in rival.invitations.iterate(status="pending")] == ["grace@example.org"]
+        there = await guest.invitations.join(str(again.link).partition("#")[2])
+        await guest.auth.switch(there.organization_id)
+        assert (await guest.organization.update(name="Rivals and friends")).name == "Rivals and friends"
+        assert (await guest.organization.update(name="Rivals", allowed_backends=None)).settings.allowed_backends is None
+        await guest.auth.switch(next(one.id for one in await guest.organization.mine() if one.name == "Lab"))
+        assert (await guest.users.me()).role == "developer"
+        with pytest.raises(errors.LastOwner):
+            await owner.users.update((await owner.users.me()).id, role="admin")
+        assert (await owner.users.update(joined.user_id, disabled=True)).disabled
+        await owner.users.remove(joined.user_id)
+        await rival.users.remove(joined.user_id)
+        with pytest.raises(errors.Unauthenticated):
+            await guest.users.me()
+
+
 async def test_users_sign_in_and_stay(laboratory: Laboratory) -> None:
     """A password signs in at the first request; an access token that is wrong is renewed; signing out ends it."""
     async with laboratory.client(api_key=None, email=RIVAL, password=PASSWORD) as rival:
