@@ -29,7 +29,7 @@ async def once(request: Request, content: bytes, act: Act, *, secret: bool = Fal
 
     Args:
         content: What the request says, or a digest of it: another one under the same key is refused.
-        secret: The answer's `data.key` or `data.secret` is not stored; a repetition shows it as null.
+        secret: The answer's `data.key`, `data.link` or `data.secret` is not stored; a repetition shows it as null.
 
     Raises:
         ValidationFailed: The key is not 1 to 128 visible characters.
@@ -80,5 +80,5 @@ async def once(request: Request, content: bytes, act: Act, *, secret: bool = Fal
 
 def without_secret(body: bytes) -> bytes:
     document = msgspec.json.decode(body)
-    hidden = {name: None for name in ("key", "secret") if name in document["data"]}
+    hidden = {name: None for name in ("key", "link", "secret") if name in document["data"]}
     return msgspec.json.encode({**document, "data": {**document["data"], **hidden}})

@@ -142,7 +142,8 @@ class Routes:
             form: The schema of a multipart form; its handler reads the body by itself, as it comes.
             secret: The answer holds something that must not be stored, not even for an idempotent repetition.
             kept: Whether a repetition under the same `Idempotency-Key` is answered from what was stored. Not where a
-                password stands in the body: a digest of it would lie in the database for a day.
+                password stands in the body: a digest of it would lie in the database for a day. Nor where tokens are
+                answered: they would lie there themselves.
         """
 
         def register(handler: Handler) -> Handler:

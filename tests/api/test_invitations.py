@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.api.conftest import Client, Served
+from qstore_appliance.database.tables.idempotency import IdempotencyRow
+from qstore_appliance.domain.invitations import InvitationDraft
+from qstore_appliance.settings import Settings, Smtp
+from tests.api.conftest import Client, House, Served, serving
+from tests.deliveries.receiving import mail_server
 from tests.factories import PASSWORD
 
 NEW = "a phrase of Grace's own"
@@ -71,6 +77,45 @@ async def test_a_second_organization(served: Served, client: Client) -> None:
     assert (me["organization_id"], me["role"]) == (joined["organization_id"], "viewer")
     assert (await there.get("/v1/users")).status_code == 403
     assert (await stranger.get("/v1/users/me")).status_code == 401
+
+
+async def test_a_repetition_has_no_link(served: Served, client: Client) -> None:
+    """What is kept for an idempotent repetition holds nothing that opens: no link, and no tokens of another organization."""
+    admin, stranger = client("admin"), client("stranger")
+    body, key = {"email": "stranger@example.org", "role": "viewer"}, {"Idempotency-Key": "once"}
+    first = (await admin.post("/v1/invitations", json=body, headers=key)).json()["data"]
+    again = (await admin.post("/v1/invitations", json=body, headers=key)).json()["data"]
+    token = first["link"].partition("#")[2]
+    joined = (await stranger.post("/v1/invitations/join", json={"token": token}, headers=key)).json()["data"]
+    there = {"organization_id": joined["organization_id"]}
+    switched = (await stranger.post("/v1/auth/switch", json=there, headers=key)).json()["data"]
+
+    assert again == first | {"link": None}
+    stored = [bytes(row.answer or b"") for row in await IdempotencyRow.all()]
+    assert len(stored) == 2
+    for secret in (token, switched["access_token"], switched["refresh_token"]):
+        assert not any(secret.encode() in one for one in stored)
+
+
+async def test_the_link_that_is_mailed(settings: Settings, house: House) -> None:
+    """Where there is a mail server the invited person gets the very link that opens, once the outbox runs."""
+    with mail_server("none") as server:
+        smtp = Smtp(host="localhost", port=server.port, tls="none", sender="lab@example.org")
+        async with serving(dataclasses.replace(settings, smtp=smtp), house) as served:
+            await served.appliance.outbox.start()
+            draft = InvitationDraft(email="grace@example.org", role="viewer")
+            made = await served.appliance.invitations.create(await served.caller("admin"), draft)
+            async with asyncio.timeout(60):
+                while not server.mails:
+                    await asyncio.sleep(0.02)
+            await served.appliance.outbox.close()
+            (mail,) = server.mails
+            (link,) = [line for line in mail.message.get_content().splitlines() if "/app/invitation#" in line]
+
+            assert made.mailed
+            assert mail.recipients == ["grace@example.org"]
+            assert link == made.link
+            assert (await served.appliance.invitations.offer(link.partition("#")[2])).email == "grace@example.org"
 
 
 async def test_a_link_taken_back(client: Client) -> None:

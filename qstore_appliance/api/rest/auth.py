@@ -33,7 +33,7 @@ async def token(request: Request) -> HTTPResponse:
     return success(request, await sessions.sign_in(password.email, password.password, code=password.code, **origin))
 
 
-@routes.post("/v1/auth/switch", SIGNED_IN, body=SwitchDraft, answer=Tokens, secret=True, body_bytes=GRANT)
+@routes.post("/v1/auth/switch", SIGNED_IN, body=SwitchDraft, answer=Tokens, body_bytes=GRANT, kept=False)
 async def switch(request: Request) -> HTTPResponse:
     """Go to another of your organizations: new tokens, and the session that asks ends."""
     draft = body(request, SwitchDraft)
