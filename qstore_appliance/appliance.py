@@ -206,7 +206,7 @@ class Appliance:
             self.pauses,
         )
         self.sweeps = Sweeps(database, self.jobs, clock)
-        self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, clock)
+        self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, self.backends, clock)
         self.usage = UsageReports(database, clock)
         self.upkeep = Upkeep(database, clock, Leftovers(blobs))
         self.budgets = Budgets(database, self.costs, clock)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from qstore_appliance.domain.accounts import Allowance, OrganizationSettings
+from qstore_appliance.domain.accounts import Allowance, Caller, OrganizationSettings
 from qstore_appliance.domain.backends import BackendStatus, Choice, Window, spoken
 from qstore_appliance.engine import machine_speed
 from qstore_appliance.engine.circuit import Circuit
@@ -97,6 +97,16 @@ class Choices(Probes):
     def names(self) -> tuple[str, ...]:
         """Of every backend that is installed, whether it works or not."""
         return tuple(self._names)
+
+    async def refuse_tests(self, caller: Caller, name: str) -> None:
+        """
+        Before a job that was accepted goes on, or gets more money.
+
+        Raises:
+            HardwareForbidden: The caller's API key is for tests, and the job's backend is hardware.
+        """
+        if caller.for_tests and (await self._settled(name)).kind == "hardware":
+            raise _only_tests(name)
 
     def has_card(self, name: str) -> bool:
         """Whether the backend computes on a graphics card, here or on another machine."""
@@ -247,11 +257,15 @@ class _Asked:
 
 def _check_hardware(name: str, organization: OrganizationSettings) -> None:
     if isinstance(organization, Allowance) and organization.for_tests:
-        raise HardwareForbidden(f"This API key is for tests, and {name} is hardware.", details={"backend": name})
+        raise _only_tests(name)
     if not organization.enable_hardware:
         raise HardwareForbidden(
             f"Your organization has not enabled hardware, which {name} is.", details={"backend": name}
         )
+
+
+def _only_tests(name: str) -> HardwareForbidden:
+    return HardwareForbidden(f"This API key is for tests, and {name} is hardware.", details={"backend": name})
 
 
 def _has_gpu(found: Description | None) -> bool:

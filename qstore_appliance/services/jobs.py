@@ -288,12 +288,14 @@ class Jobs:
         Raises:
             NotFound: No such job in the caller's organization.
             Forbidden: Somebody else's, and the caller may only resume their own.
+            HardwareForbidden: It runs on hardware, and the caller's API key is for tests.
             Conflict: It has ended.
             RateLimited: Too many jobs of the organization wait already.
         """
         row = await self._own(caller, id, "resume")
         if Status(row.status) in TERMINAL:
             raise _ended(row)
+        await self._backends.refuse_tests(caller, row.backend)
         if row.status == Status.PAUSED:
             await self._resume(row)
         elif row.pause_reason is not None:

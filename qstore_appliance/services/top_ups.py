@@ -12,17 +12,25 @@ from qstore_appliance.domain.jobs import TERMINAL, Job, Priority, Status
 from qstore_appliance.domain.ports import Clock, EventBus, Queue
 from qstore_appliance.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from qstore_appliance.services.audit import Audit
+from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.journal import Entry, Journal, Line
 from qstore_appliance.services.reservations import Reservations
 
 
 class TopUps:
     def __init__(
-        self, database: Database, queue: Queue, events: EventBus, reservations: Reservations, clock: Clock
+        self,
+        database: Database,
+        queue: Queue,
+        events: EventBus,
+        reservations: Reservations,
+        backends: Backends,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._queue = queue
         self._reservations = reservations
+        self._backends = backends
         self._clock = clock
         self._audit = Audit(database, clock)
         self._journal = Journal(events, clock)
@@ -34,12 +42,17 @@ class TopUps:
         Raises:
             NotFound: No such job in the caller's organization.
             Forbidden: Somebody else's, and the caller may only top up their own.
+            HardwareForbidden: It runs on hardware, and the caller's API key is for tests.
             Conflict: It has ended.
             ValidationFailed: The limit is not more than what the job has already.
             BudgetExceeded: The month's budget has no room for the difference; nothing has changed.
         """
         caller.require("jobs:submit")
         limit, now = micros(draft.budget_limit), self._clock.now()
+        asked = await JobRow.get_or_none(id=id, organization_id=caller.organization_id)
+        if asked is not None:
+            # Not inside the transaction: a backend may still be probed.
+            await self._backends.refuse_tests(caller, asked.backend)
         async with self._database.transaction():
             # On Postgres the job's row is locked before its reservation, as everywhere.
             mine = JobRow.filter(id=id, organization_id=caller.organization_id)

@@ -122,7 +122,7 @@ class Laboratory:
         self.runs = Runs(database, self.blobs, self.events, self.backends, self.datasets, self.costs, clock, settings)
         self.reservations = self.runs.reservations
         self.budgets = Budgets(database, self.costs, clock)
-        self.top_ups = TopUps(database, self.queue, self.events, self.reservations, clock)
+        self.top_ups = TopUps(database, self.queue, self.events, self.reservations, self.backends, clock)
         self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
         self.sweeps = Sweeps(database, self.jobs, clock)
         self.models = Models(

@@ -13,7 +13,9 @@ import pytest_asyncio
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.costs import CostEventRow
 from qstore_appliance.database.tables.jobs import JobEventRow, JobRow
+from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Role
+from qstore_appliance.domain.budgets import TopUpDraft
 from qstore_appliance.domain.events import JOB_METRICS, JOB_PROGRESS
 from qstore_appliance.domain.jobs import Status
 from qstore_appliance.domain.listing import Page
@@ -22,6 +24,7 @@ from qstore_appliance.errors import (
     Conflict,
     DatasetMissing,
     Forbidden,
+    HardwareForbidden,
     InsufficientMemory,
     NotFound,
     QStoreError,
@@ -170,6 +173,26 @@ async def test_backend_that_the_organization_does_not_allow(laboratory: Laborato
         await laboratory.submit(caller, backend="native")
     with pytest.raises(BackendCannot):
         await laboratory.submit(caller, backend="auto")
+
+
+async def test_keys_for_tests_send_no_job_on_to_hardware(laboratory: Laboratory) -> None:
+    """A job on hardware that was accepted is neither resumed nor given more money by an API key for tests."""
+    caller = await laboratory.caller()
+    submitted = await laboratory.submit(caller, backend="native", budget_limit=1.0)
+    await laboratory.jobs.pause(caller, submitted.job_id)
+    described = laboratory.backends._described
+    described["native"] = msgspec.structs.replace(described["native"], kind="hardware")
+    for_tests = msgspec.structs.replace(caller, key_id=ids.new("key"), for_tests=True)
+
+    for attempt in (
+        laboratory.jobs.resume(for_tests, submitted.job_id),
+        laboratory.top_ups.top_up(for_tests, submitted.job_id, TopUpDraft(budget_limit=2.0)),
+    ):
+        with pytest.raises(HardwareForbidden):
+            await attempt
+
+    assert (await laboratory.jobs.get(caller, submitted.job_id)).status == "paused"
+    assert (await laboratory.jobs.resume(caller, submitted.job_id)).status == "queued"
 
 
 async def test_stored_initial_values_become_the_jobs(laboratory: Laboratory) -> None:

@@ -62,7 +62,8 @@ PARTICULAR: dict[str, tuple[str, ...]] = {
     "POST /v1/jobs/estimate": _TRAINING,
     "POST /v1/jobs/{id}/continue": _TRAINING,
     "POST /v1/jobs/{id}/replay": _TRAINING,
-    "POST /v1/jobs/{id}/top-up": ("BUDGET_EXCEEDED",),
+    "POST /v1/jobs/{id}/resume": ("HARDWARE_FORBIDDEN",),
+    "POST /v1/jobs/{id}/top-up": ("BUDGET_EXCEEDED", "HARDWARE_FORBIDDEN"),
     "POST /v1/sweeps": _TRAINING,
     "POST /v1/models/{id}/deploy": (
         "ARTIFACT_CORRUPT", "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "GONE", "HARDWARE_FORBIDDEN",
