@@ -323,16 +323,19 @@ def _check_data(config: ConfigDraft, dataset: DatasetDraft, facts: Facts) -> int
         raise ValidationFailed.field(
             "config.task", "the data set's labels are measurements, not classes; use regression"
         )
-    if dataset.classes is None:
-        return len(facts.classes)
-    chosen = {str(name) for name in dataset.classes}
-    for name in sorted(chosen - set(facts.classes)):
-        known = ", ".join(facts.classes[:20])
-        raise ValidationFailed.field(
-            "config.dataset.classes", f"there is no class {name[:60]!r}; the data set has {known}"
-        )
-    if len(chosen) < 2:
-        raise ValidationFailed.field("config.dataset.classes", "name at least two different classes")
+    chosen = set(facts.classes)
+    if dataset.classes is not None:
+        chosen = {str(name) for name in dataset.classes}
+        for name in sorted(chosen - set(facts.classes)):
+            known = ", ".join(facts.classes[:20])
+            raise ValidationFailed.field(
+                "config.dataset.classes", f"there is no class {name[:60]!r}; the data set has {known}"
+            )
+        if len(chosen) < 2:
+            raise ValidationFailed.field("config.dataset.classes", "name at least two different classes")
+    if isinstance(config.class_weights, Mapping):
+        for name in config.class_weights.keys() - chosen:
+            raise ValidationFailed.field(f"config.class_weights.{name[:60]}", "there is no such class in this job")
     return len(chosen)
 
 

@@ -114,6 +114,7 @@ IRIS = {"type": "iris", "features": {"count": 2}}
         ({"initial_parameters": {"theta_9": 0.5}}, "config.initial_parameters.theta_9"),
         ({"class_weights": {"setosa": NAN}}, "config.class_weights.setosa"),
         ({"class_weights": {"setosa": 0}}, "config.class_weights.setosa"),
+        ({"class_weights": {"tulip": 1}}, "config.class_weights.tulip"),
         ({"early_stopping": {"min_delta": NAN}}, "config.early_stopping.min_delta"),
         ({"schedule": {"type": "exponential", "factor": NAN}}, "config.schedule.factor"),
         ({"readout": {"observables": ["Q0"]}}, "config.readout.observables"),

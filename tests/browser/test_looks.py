@@ -68,6 +68,7 @@ def brightness(colour: str) -> float:
     return sum(channels) / 3
 
 
+@pytest.mark.attack("A39")
 def test_hostile_names_are_shown_as_text(lab: Lab, page: Any):
     """Names made of markup, scripts, control and direction characters appear as they are, on lists and on pages."""
     jobs = [lab.finished(lab.submit(name, "iris", epochs=1)) for name in PAYLOADS]
@@ -81,6 +82,7 @@ def test_hostile_names_are_shown_as_text(lab: Lab, page: Any):
         check_harmless(page)
 
 
+@pytest.mark.attack("A39")
 def test_hostile_data_is_shown_as_text(lab: Lab, page: Any):
     """The same for an uploaded data set: its name, its columns and its classes."""
     name, column, one_class, _ = PAYLOADS

@@ -77,6 +77,7 @@ async def test_the_checked_address_is_the_one_that_is_called(receiver: Receiver)
     assert names.asked == ["rebinding.example"]
 
 
+@pytest.mark.attack("A33")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(receiver: Receiver, status: int) -> None:
     """A redirect is a refusal, to the metadata service as to a receiver that is open."""
@@ -91,6 +92,7 @@ async def test_redirects_are_not_followed(receiver: Receiver, status: int) -> No
         assert internal.connections == 0
 
 
+@pytest.mark.attack("A35")
 @pytest.mark.parametrize(
     ("path", "words", "final"),
     [
@@ -111,6 +113,7 @@ async def test_refusals(receiver: Receiver, path: str, words: str, final: bool) 
     assert "SSH" not in caught.value.reason
 
 
+@pytest.mark.attack("A35")
 async def test_a_receiver_that_is_silent(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes the request and says nothing is given up."""
     monkeypatch.setattr(posts, "TOTAL_SECONDS", 0.2)
@@ -137,6 +140,7 @@ async def test_the_next_address_is_tried(receiver: Receiver) -> None:
     assert len(receiver.received) == 1
 
 
+@pytest.mark.attack("A35")
 @pytest.mark.parametrize("path", ["/bomb", "/drip", "/gzip"])
 async def test_long_answers(receiver: Receiver, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gigabyte, a drip or a bomb in the answer to a message that was taken is left where it is."""
