@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,8 +22,10 @@ import structlog
 from qstore_appliance.__main__ import main
 from tests.acceptance.processes import (
     PASSWORD,
+    QSTORE,
     Served,
     data,
+    environment,
     long_job,
     only_line,
     qstore,
@@ -342,17 +345,16 @@ def test_the_server_stops_under_a_verb(tmp_path: Path) -> None:
         with server.client() as client:
             job_id = long_job(client, small_circuit(client))
             wait_for_epoch(client, job_id)
-        ends: list = []
-        watching = threading.Thread(
-            target=lambda: ends.append(qstore("job", "watch", job_id, "--data-dir", server.data_dir))
-        )
-        watching.start()
-        threading.Event().wait(1.5)
-        server.stop()
-        watching.join(15)
+        words = [*QSTORE, "job", "watch", job_id, "--data-dir", str(server.data_dir)]
+        with subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+        ) as watching:
+            assert watching.stdout is not None
+            watching.stdout.readline()
+            server.stop()
+            _, complaint = watching.communicate(timeout=60)
 
-        (ended,) = ends
-        assert ended.returncode == 1
-        assert "The server went away." in only_line(ended.stderr)
+        assert watching.returncode == 1
+        assert "The server went away." in only_line(complaint)
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{server.address}/health", trust_env=False)
