@@ -20,7 +20,7 @@ import pytest
 
 from qstore_appliance.settings import Settings
 from tests.acceptance.processes import Served, data
-from tests.api.conftest import furnish
+from tests.api.conftest import PASSWORD, furnish
 
 #: Tests that are not about limits send more than a stranger may, and all of them fail to sign in from one address.
 WIDE = {
@@ -57,6 +57,14 @@ class Fortress:
         if role is not None:
             headers.setdefault("Authorization", f"Bearer {self.tokens[role]}")
         return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+
+    def cookie(self) -> str:
+        """Of the owner's browser, which has an address of its own: from ours others guess at the same account."""
+        draft = {"email": "owner@example.org", "password": PASSWORD}
+        elsewhere = httpx.HTTPTransport(local_address="127.0.0.9")
+        with httpx.Client(base_url=self.url, transport=elsewhere, timeout=60) as browser:
+            answer = browser.post("/app/sign-in", json=draft, headers={"Origin": self.url})
+        return str(answer.headers["Set-Cookie"].partition(";")[0])
 
     def speak(self, content: bytes, seconds: float = 15.0, *, end: bool = False) -> bytes:
         """What comes back when exactly these bytes are sent (and, with `end`, no others will come)."""

@@ -18,9 +18,7 @@ LISTED = "https://lab.example.org"
 
 @pytest.fixture(scope="module")
 def cookie(fortress: Fortress) -> str:
-    body = {"email": "owner@example.org", "password": PASSWORD}
-    answer = httpx.post(f"{fortress.url}/app/sign-in", json=body, headers={"Origin": fortress.url}, trust_env=False)
-    return str(answer.headers["Set-Cookie"].partition(";")[0])
+    return fortress.cookie()
 
 
 FOREIGN: dict[str, dict[str, str]] = {

@@ -214,6 +214,9 @@ def test_nothing_is_unpickled(folder: str) -> None:
 
 # Guards --------------------------------------------------------------------------------------------------------------
 
+#: For whoever has an invitation's link; nobody's cookie counts there.
+BY_LINK = ("/v1/invitations/accept", "/v1/invitations/offer")
+
 
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
@@ -225,7 +228,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
 
 @pytest.mark.attack("A01")
 def test_every_route_of_the_router_is_guarded(routes: set[tuple[str, str]], anonymous: httpx.Client) -> None:
-    """Of all that the router itself knows, nothing below /v1 but signing in answers a stranger."""
+    """Of all that the router itself knows, nothing below /v1 but signing in and invited in answers a stranger."""
     answered = {}
     for method, path in sorted(routes):
         address = re.sub(r"<[^>]+>", "x", path)
@@ -241,7 +244,7 @@ def test_every_route_of_the_router_is_guarded(routes: set[tuple[str, str]], anon
         f"{method} /v1/auth/{rest}"
         for method in ("GET", "POST", "OPTIONS")
         for rest in ("token", "password-reset", "password-reset/confirm", "provider", "reset", "forgotten")
-    }, guarded
+    } | {f"POST {path}" for path in BY_LINK}, guarded
 
 
 @pytest.mark.attack("A38")
@@ -253,9 +256,7 @@ def test_every_method_is_guarded_from_other_pages(
 ) -> None:
     """The guard against other pages names what is harmless, GET and HEAD, and is there for every other method."""
     with fortress.client(None) as browser:
-        draft = {"email": "owner@example.org", "password": "correct horse battery"}
-        signed_in = browser.post("/app/sign-in", json=draft, headers={"Origin": fortress.url})
-        cookie = signed_in.headers["Set-Cookie"].partition(";")[0]
+        cookie = fortress.cookie()
         changing = sorted(
             {
                 (m, re.sub(r"<[^>]+>", "x", p))
@@ -264,6 +265,7 @@ def test_every_method_is_guarded_from_other_pages(
                 and "/v1/" in p
                 and "/v1/auth/password" not in p
                 and not p.endswith("/v1/auth/token")
+                and p not in BY_LINK
             }
         )
         for method, path in changing:

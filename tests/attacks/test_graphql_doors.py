@@ -146,9 +146,7 @@ def test_only_what_clients_send(owner: httpx.Client, body: dict[str, Any]) -> No
 def test_a_cookie_from_elsewhere(fortress: Fortress, origin: str | None) -> None:
     """The dashboard's cookie runs nothing that another page sends."""
     with fortress.client(None) as browser:
-        draft = {"email": "owner@example.org", "password": "correct horse battery"}
-        signed_in = browser.post("/app/sign-in", json=draft, headers={"Origin": fortress.url})
-        value = signed_in.headers["Set-Cookie"].partition(";")[0]
+        value = fortress.cookie()
         headers = {"Cookie": value} | ({"Origin": origin} if origin else {})
         foreign = browser.post("/graphql", json={"query": QUERY}, headers=headers)
         ours = browser.post("/graphql", json={"query": QUERY}, headers={"Cookie": value, "Origin": fortress.url})

@@ -98,13 +98,11 @@ def strings(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser(fortress: Fortress) -> Iterator[httpx.Client]:
     """A browser of the owner's, with the dashboard's cookie."""
     with fortress.client(None) as client:
-        draft = {"email": "owner@example.org", "password": "correct horse battery"}
-        answer = client.post("/app/sign-in", json=draft, headers={"Origin": fortress.url})
-        client.headers["Cookie"] = answer.headers["Set-Cookie"].partition(";")[0]
+        client.headers["Cookie"] = fortress.cookie()
         yield client
 
 
