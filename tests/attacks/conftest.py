@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,9 +110,8 @@ def furnished(folder: Path) -> dict[str, str]:
     return asyncio.run(furnish(Settings(data_dir=folder)))
 
 
-@pytest.fixture(scope="session")
-def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
-    folder = tmp_path_factory.mktemp("attacked") / "data"
+@contextmanager
+def standing(folder: Path) -> Iterator[Fortress]:
     tokens = furnished(folder)
     with ExitStack() as stack:
         server = Served(folder, **WIDE, QSTORE_JOBS__SLOTS="0", QSTORE_TELEMETRY__FORMAT="json")
@@ -122,6 +121,12 @@ def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
             fortress.things = belongings(owner)
         yield fortress
     assert failures(fortress.log()) == []
+
+
+@pytest.fixture(scope="session")
+def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
+    with standing(tmp_path_factory.mktemp("attacked") / "data") as found:
+        yield found
 
 
 def belongings(owner: httpx.Client) -> dict[str, str]:

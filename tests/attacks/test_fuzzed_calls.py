@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.api.documented import documented
 from tests.attacks import fuzzer
-from tests.attacks.conftest import Fortress, failures
+from tests.attacks.conftest import Fortress, failures, standing
 
 SEED = 20261126
 #: Calls under way at any moment, and between two notes of how far one is.
 AT_ONCE, NOTED = 16, 2_000
 KEPT = "qstore/fuzzed"
+
+
+@pytest.fixture
+def fortress(tmp_path: Path) -> Iterator[Fortress]:
+    """One for this alone: what these calls change and delete is the owner's."""
+    with standing(tmp_path / "data") as found:
+        yield found
 
 
 async def fuzz(fortress: Fortress, numbers: range) -> Counter[int]:
