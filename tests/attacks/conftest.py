@@ -27,6 +27,7 @@ WIDE = {
     "QSTORE_LIMITS__ADDRESS": "10000000",
     "QSTORE_LIMITS__USER": "10000000",
     "QSTORE_LIMITS__KEY": "10000000",
+    "QSTORE_LIMITS__SIGN_IN_FAILURES": "1000000",
     "QSTORE_LIMITS__SIGN_IN_FAILURES_ADDRESS": "1000000",
     "QSTORE_LIMITS__SIGN_IN_FAILURES_ACCOUNT": "1000000",
 }
@@ -59,10 +60,9 @@ class Fortress:
         return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
 
     def cookie(self) -> str:
-        """Of the owner's browser, which has an address of its own: from ours others guess at the same account."""
+        """Of a browser of the owner's, who is signed in there anew."""
         draft = {"email": "owner@example.org", "password": PASSWORD}
-        elsewhere = httpx.HTTPTransport(local_address="127.0.0.9")
-        with httpx.Client(base_url=self.url, transport=elsewhere, timeout=60) as browser:
+        with self.client(None) as browser:
             answer = browser.post("/app/sign-in", json=draft, headers={"Origin": self.url})
         return str(answer.headers["Set-Cookie"].partition(";")[0])
 
@@ -111,10 +111,10 @@ def furnished(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def standing(folder: Path) -> Iterator[Fortress]:
+def standing(folder: Path, **limits: str) -> Iterator[Fortress]:
     tokens = furnished(folder)
     with ExitStack() as stack:
-        server = Served(folder, **WIDE, QSTORE_JOBS__SLOTS="0", QSTORE_TELEMETRY__FORMAT="json")
+        server = Served(folder, **WIDE | limits, QSTORE_JOBS__SLOTS="0", QSTORE_TELEMETRY__FORMAT="json")
         stack.callback(server.stop)
         fortress = Fortress(server, tokens)
         with fortress.client("owner") as owner:

@@ -6,7 +6,7 @@ import statistics
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,9 +16,28 @@ import pytest
 from qstore_appliance.errors import ValidationFailed
 from qstore_appliance.services.passwords import check_password
 from tests.acceptance.processes import Served
-from tests.attacks.conftest import WIDE, Fortress, code, furnished
+from tests.attacks.conftest import WIDE, Fortress, code, furnished, standing
 
 PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
+    """One that counts the failures of an account and an address as it does out of the box."""
+    with standing(tmp_path_factory.mktemp("guessed") / "data", QSTORE_LIMITS__SIGN_IN_FAILURES="10") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def owner(fortress: Fortress) -> Iterator[httpx.Client]:
+    with fortress.client("owner") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def anonymous(fortress: Fortress) -> Iterator[httpx.Client]:
+    with fortress.client(None) as client:
+        yield client
 
 
 def sign_in(client: httpx.Client, email: str, password: str, **headers: str) -> httpx.Response:
