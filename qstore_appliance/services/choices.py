@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from qstore_appliance.domain.accounts import Allowance, Caller, OrganizationSettings
+from qstore_appliance.domain.accounts import Allowance, Caller
 from qstore_appliance.domain.backends import BackendStatus, Choice, Window, spoken
 from qstore_appliance.engine import machine_speed
 from qstore_appliance.engine.circuit import Circuit
@@ -34,7 +34,7 @@ class Choices(Probes):
 
     async def pick(
         self,
-        organization: OrganizationSettings,
+        organization: Allowance,
         wanted: str | None,
         preferences: Mapping[str, Any],
         circuit: Circuit,
@@ -47,7 +47,7 @@ class Choices(Probes):
 
     async def choose(
         self,
-        organization: OrganizationSettings,
+        organization: Allowance,
         wanted: str | None,
         preferences: Mapping[str, Any],
         circuit: Circuit,
@@ -100,10 +100,10 @@ class Choices(Probes):
 
     async def refuse_tests(self, caller: Caller, name: str) -> None:
         """
-        Before a job that was accepted goes on, or gets more money.
+        Before a job that was accepted goes on or gets more money, or a model that is deployed is asked.
 
         Raises:
-            HardwareForbidden: The caller's API key is for tests, and the job's backend is hardware.
+            HardwareForbidden: The caller's API key is for tests, and the backend is hardware.
         """
         if caller.for_tests and (await self._settled(name)).kind == "hardware":
             raise _only_tests(name)
@@ -240,7 +240,7 @@ class _Asked:
 
     def __init__(
         self,
-        organization: OrganizationSettings,
+        organization: Allowance,
         circuit: Circuit,
         shots: int | None,
         gpus: int,
@@ -255,8 +255,8 @@ class _Asked:
         self.windows = windows
 
 
-def _check_hardware(name: str, organization: OrganizationSettings) -> None:
-    if isinstance(organization, Allowance) and organization.for_tests:
+def _check_hardware(name: str, organization: Allowance) -> None:
+    if organization.for_tests:
         raise _only_tests(name)
     if not organization.enable_hardware:
         raise HardwareForbidden(

@@ -233,9 +233,10 @@ class Models:
         opening = self._opening.get(deployment.id)
         if opening is not None:
             await asyncio.wait({opening}, timeout=self._settings.predictions.deadline_seconds)
-        other = draft.options.backend is not None and draft.options.backend != deployment.backend
-        if other or caller.for_tests:
-            await self._backend(caller, model, draft.options.backend or deployment.backend)
+        if draft.options.backend is not None and draft.options.backend != deployment.backend:
+            await self._backend(caller, model, draft.options.backend)
+        else:
+            await self._backends.refuse_tests(caller, deployment.backend)
         return await self._predictions.answer(caller, model, deployment, draft)
 
     # Inside ------------------------------------------------------------------------------------------------------

@@ -121,9 +121,8 @@ class PasswordChanges:
         async with self._database.transaction():
             if link is not None and not await PasswordResetRow.filter(id=link, used_at=None).update(used_at=now):
                 raise Gone(_USED)
-            await UserRow.filter(id=user.id).update(password_hash=password_hash, updated_at=now)
-            if link is not None:
-                await UserRow.filter(id=user.id).update(email_proven=True)
+            proven = {} if link is None else {"email_proven": True}
+            await UserRow.filter(id=user.id).update(password_hash=password_hash, updated_at=now, **proven)
             await spend_links(user.id, now)
             await end_sessions(user.id, now, but=but)
             await self._notices.tell(user, Notice.PASSWORD_CHANGED)

@@ -71,7 +71,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     estimate: Estimate
     needs: Needs
     cost: Interval
-    organization: OrganizationSettings
+    organization: Allowance
 
 
 class Earlier(NamedTuple):
@@ -334,7 +334,7 @@ def _check_data(config: ConfigDraft, dataset: DatasetDraft, facts: Facts) -> int
         if len(chosen) < 2:
             raise ValidationFailed.field("config.dataset.classes", "name at least two different classes")
     if isinstance(config.class_weights, Mapping):
-        for name in config.class_weights.keys() - chosen:
+        for name in sorted(config.class_weights.keys() - chosen):
             raise ValidationFailed.field(f"config.class_weights.{name[:60]}", "there is no such class in this job")
     return len(chosen)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -124,10 +123,14 @@ async def test_thresholds_fire_when_they_are_reached(treasury: Treasury) -> None
 async def test_who_listens_hears_of_it(treasury: Treasury) -> None:
     """Each threshold once, whatever its action, once the charge is saved and never where that is undone; no figures."""
     await treasury.furnish(EMAIL, SLACK, PAUSE)
-    with contextlib.suppress(ZeroDivisionError):
+
+    async def undone() -> None:
         async with treasury.database.transaction():
             await treasury.charge(80 * DOLLAR)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await undone()
     assert treasury.news == []
     async with treasury.database.transaction():
         await treasury.charge(95 * DOLLAR)

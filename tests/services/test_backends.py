@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qstore_appliance.database.connection import Database
-from qstore_appliance.domain.accounts import Allowance, OrganizationSettings, Role
+from qstore_appliance.domain.accounts import Allowance, Role
 from qstore_appliance.engine import discovery
 from qstore_appliance.engine.backend import Capabilities, Prices
 from qstore_appliance.engine.circuit import Circuit, Gate
@@ -32,7 +32,7 @@ from qstore_appliance.services.costs import Costs
 from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock, make_caller
 
-LAB = OrganizationSettings()
+LAB = Allowance()
 CIRCUIT = Circuit.build(2, [Gate("H", (0,), ()), Gate("CNOT", (0, 1), ())])
 
 
@@ -238,8 +238,8 @@ async def test_auto_says_how_much_memory_would_do(build: Any, monkeypatch: pytes
 async def test_organizations_decide_what_they_allow(build: Any) -> None:
     """An allow-list leaves the others out; hardware is used by name once it is enabled."""
     backends = build(native=described("native"), qsim=described("qsim"), ionq=described("ionq", "hardware"))
-    only = OrganizationSettings(allowed_backends=["qsim"])
-    hardware = OrganizationSettings(enable_hardware=True)
+    only = Allowance(allowed_backends=["qsim"])
+    hardware = Allowance(enable_hardware=True)
 
     with pytest.raises(Forbidden):
         await backends.pick(only, "native", {}, CIRCUIT, None)

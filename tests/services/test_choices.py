@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qstore_appliance.domain.accounts import OrganizationSettings
+from qstore_appliance.domain.accounts import Allowance
 from qstore_appliance.engine import machine_speed
 from qstore_appliance.engine.machine_speed import MachineSpeed, Speed
 from qstore_appliance.errors import BackendCannot, BackendUnavailable
@@ -154,7 +154,7 @@ async def test_allow_lists_hold_for_gpus(build: Any) -> None:
     """A GPU that the organization does not allow is passed over, and the sentence says why."""
     backends = build(native=described("native"), cuda=described("cuda", gpu=True))
 
-    found = await backends.choose(OrganizationSettings(allowed_backends=["native"]), None, {}, CIRCUIT, None, 1)
+    found = await backends.choose(Allowance(allowed_backends=["native"]), None, {}, CIRCUIT, None, 1)
 
     assert found.backend == "native"
     assert "passed over cuda (Your organization does not allow the backend cuda)." in found.reason

@@ -24,7 +24,7 @@ GRANT = 20_000
 async def token(request: Request) -> HTTPResponse:
     """Exchange a password (and a code, where there is a second factor), or a refresh token, for an access token."""
     sessions = request.app.ctx.appliance.sessions
-    origin = {"address": address(request), "agent": request.headers.get("user-agent", "")[:200]}
+    origin = _origin(request)
     wish = document(request)
     if isinstance(wish, dict) and wish.get("grant_type") == "refresh_token":
         refresh = validated(RefreshGrant, wish)
@@ -37,13 +37,8 @@ async def token(request: Request) -> HTTPResponse:
 async def switch(request: Request) -> HTTPResponse:
     """Go to another of your organizations: new tokens, and the session that asks ends."""
     draft = body(request, SwitchDraft)
-    tokens = await request.app.ctx.appliance.organizations.switch(
-        request.ctx.caller,
-        draft.organization_id,
-        address=address(request),
-        agent=request.headers.get("user-agent", "")[:200],
-    )
-    return success(request, tokens)
+    organizations = request.app.ctx.appliance.organizations
+    return success(request, await organizations.switch(request.ctx.caller, draft.organization_id, **_origin(request)))
 
 
 @routes.post("/v1/auth/logout", SIGNED_IN, status=204)
@@ -53,3 +48,8 @@ async def logout(request: Request) -> HTTPResponse:
     response = nothing()
     clear_cookie(response, request.app.ctx.settings)
     return response
+
+
+def _origin(request: Request) -> dict[str, str]:
+    """Where a session begins."""
+    return {"address": address(request), "agent": request.headers.get("user-agent", "")[:200]}

@@ -8,17 +8,7 @@ MODULES = [
     f"qstore_appliance.database.tables.{noun}"
     for noun in (
         *("accounts", "backends", "circuits", "circuit_jobs", "datasets", "jobs", "models", "costs", "blobs"),
-        *(
-            "idempotency",
-            "remote_jobs",
-            "sweeps",
-            "outbox",
-            "alerts",
-            "workers",
-            "audit",
-            "sign_in",
-            "members",
-            "invitations",
-        ),
+        *("idempotency", "remote_jobs", "sweeps", "outbox", "alerts", "workers", "audit", "sign_in"),
+        *("members", "invitations"),
     )
 ]
