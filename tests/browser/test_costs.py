@@ -20,7 +20,7 @@ def test_the_month_is_that_of_the_ledger(lab: Lab, page: Any, digits_job: dict[s
     page.locator("[data-part=rows] tr").first.wait_for()
     today = page.locator("[data-part=rows] tr").first.inner_text()
     page.get_by_role("button", name="Backend").click()
-    page.get_by_role("columnheader", name="Backend").wait_for()
+    page.get_by_role("columnheader", name="Backend", exact=True).wait_for()
     backends = page.locator("[data-part=rows] .primary").all_inner_texts()
     page.get_by_role("button", name="Project").click()
     page.locator("[data-part=rows]", has_text="No project").wait_for()
