@@ -15,7 +15,7 @@ from qstore_appliance.database.connection import Database
 TABLE = "cost_events"
 #: Months after the present one that have a partition already: a server that is off for a while finds its own.
 AHEAD = 3
-#: Charges that land in the default partition wait so long at the most for one that is being made.
+#: So long a partition waits for the ledger at the most, for charges wait behind it.
 LOCK_SECONDS = 5
 
 
@@ -23,13 +23,13 @@ async def make_ahead(database: Database, now: datetime, ahead: int = AHEAD) -> l
     """
     Make the partitions of this month and the next ones, as far as they are missing.
 
-    Nobody who reads or charges waits for it, unless the default partition is concerned. Source: the specification,
-    Database Optimization.
+    Nobody who reads waits for it, unless the default partition is concerned; who charges waits for the moment that it
+    takes. Source: the specification, Database Optimization.
 
     Returns: the names of those that were made; nothing on SQLite, where the ledger is one table.
 
     Raises:
-        Unavailable: Somebody holds the default partition; nothing is lost, and the next call makes what is missing.
+        Unavailable: Somebody holds the ledger; nothing is lost, and the next call makes what is missing.
     """
     if database.dialect != "postgres":
         return []
@@ -43,6 +43,9 @@ async def make_ahead(database: Database, now: datetime, ahead: int = AHEAD) -> l
                 continue
             await connection.execute_query(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
             await connection.execute_query("SET LOCAL statement_timeout = 0")
+            # The ledger first, as who charges does: a charge that had chosen the default partition and waited for that would
+            # be refused by it afterwards.
+            await connection.execute_query(f'LOCK TABLE ONLY "{TABLE}" IN SHARE ROW EXCLUSIVE MODE')
             # Before the rows are moved: one that came in between would be in the way of the new partition.
             await connection.execute_query(f'LOCK TABLE "{TABLE}_default" IN ACCESS EXCLUSIVE MODE')
             await connection.execute_query(f'CREATE TABLE "{name}" (LIKE "{TABLE}" INCLUDING DEFAULTS)')

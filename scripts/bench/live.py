@@ -87,6 +87,8 @@ async def serve(folder: Path) -> None:
             say(job=job)
         elif command["do"] == "memory":
             say(kilobytes=resident())
+        elif command["do"] == "stuck":
+            say(readers=sum(guest.stuck_for() > 0 for guest in app.ctx.connections._guests))
         elif command["do"] == "publish":
             begin, cpu = time.monotonic(), time.process_time()
             for number in range(command["count"]):
@@ -384,8 +386,7 @@ async def stalled(process: Process, turns: int, healthy: int = 50, stuck: int = 
         sleepers: list[Subscriber] = []
         if turn % 2:
             sleepers = await process.subscribers(stuck, job, small=True)
-            for sleeper in sleepers:
-                sleeper.transport.pause_reading()
+            await stuff(process, sleepers)
         await process.ask(do="publish", job=job, count=400, rate=50, note="x" * 4000)
         await settled(readers)
         if any(reader.epochs != list(range(1, 401)) for reader in readers):
@@ -401,6 +402,21 @@ async def stalled(process: Process, turns: int, healthy: int = 50, stuck: int = 
         f"{statistics.median(beside):.1f} ms ({shown(beside)}); a stalled one takes {statistics.median(grown):.0f} KB"
     )
     verdict("  ratio", ratio, STALLED, "times")
+
+
+async def stuff(process: Process, sleepers: list[Subscriber]) -> None:
+    """Until the server itself has to wait for each: the kernel takes megabytes in its place, as if they were read."""
+    full = await process.job()
+    for sleeper in sleepers:
+        sleeper.say({"type": "subscribe", "channel": "job.progress", "job_id": full})
+    await asyncio.sleep(0.5)
+    for sleeper in sleepers:
+        sleeper.transport.pause_reading()
+    for _ in range(20):
+        await process.ask(do="publish", job=full, count=200, rate=2000, note="x" * 16_000)
+        if (await process.ask(do="stuck"))["readers"] >= len(sleepers):
+            return
+    raise SystemExit("the stalled readers have not stalled")
 
 
 def shown(values: list[float]) -> str:

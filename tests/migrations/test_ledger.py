@@ -216,6 +216,34 @@ async def test_servers_that_look_together_make_each_month_once(database: Databas
     assert all(found[f"cost_{number}"] == name(later(number % 6)) for number in range(40) if number % 6 <= AHEAD), found
 
 
+async def test_a_charge_that_comes_while_its_month_is_made_is_kept(database: Database, settings: Settings) -> None:
+    """It has not chosen the default partition yet, which would refuse it as soon as the month has one of its own."""
+    await database.migrate()
+    await charge("cost_1", later(1))
+    reader = await asyncpg.connect(settings.database.url)
+    # Whoever reads the default partition holds up the look once it has all that it needs of the ledger itself.
+    await reader.execute("BEGIN; LOCK TABLE cost_events_default IN ACCESS SHARE MODE")
+    look = asyncio.ensure_future(make_ahead(database, NOW))
+    await waiting(database, 1)
+    late = asyncio.ensure_future(charge("cost_2", later(1)))
+    await waiting(database, 2)
+
+    await reader.execute("COMMIT")
+    await asyncio.gather(look, late)
+
+    await reader.close()
+    assert await places(database) == {"cost_1": name(later(1)), "cost_2": name(later(1))}
+
+
+async def waiting(database: Database, count: int) -> None:
+    """Until so many wait for a lock of the ledger."""
+    deadline = asyncio.get_running_loop().time() + 30
+    query = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND relation::regclass::text LIKE 'cost_events%'"
+    while (await database.connection.execute_query_dict(query))[0]["n"] < count:
+        assert asyncio.get_running_loop().time() < deadline, "nobody waits"
+        await asyncio.sleep(0.01)
+
+
 async def test_who_cannot_have_the_default_partition_now_says_so(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
