@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.accounts import ApiKey, Organization, OrganizationSettings, Role, User
 from qstore_appliance.domain.sessions import Kind, Method, Session
 
 
-class OrganizationRow(Model):
+class OrganizationRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     name = fields.CharField(max_length=255)
     plan = fields.CharField(max_length=50, default="laboratory")
@@ -35,7 +35,7 @@ class OrganizationRow(Model):
         )
 
 
-class UserRow(Model):
+class UserRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     email = fields.CharField(max_length=255, unique=True)
     name = fields.CharField(max_length=255)
@@ -75,7 +75,7 @@ class UserRow(Model):
         )
 
 
-class ApiKeyRow(Model):
+class ApiKeyRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     user: fields.ForeignKeyRelation[UserRow] = fields.ForeignKeyField(
         "qstore.UserRow", related_name="api_keys", on_delete=fields.CASCADE, db_index=True
@@ -111,7 +111,7 @@ class ApiKeyRow(Model):
         )
 
 
-class SessionRow(Model):
+class SessionRow(Row):
     """A sign-in. `refresh_hash` is the one refresh token that is good now; `cookie_hash` the dashboard's cookie."""
 
     id = fields.CharField(max_length=40, primary_key=True)
@@ -151,7 +151,7 @@ class SessionRow(Model):
         )
 
 
-class SetupRow(Model):
+class SetupRow(Row):
     """The one-time token that makes the first owner; kept as a hash, gone once used."""
 
     id = fields.CharField(max_length=40, primary_key=True)

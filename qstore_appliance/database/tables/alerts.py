@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tortoise import fields
-from tortoise.models import Model
+
+from qstore_appliance.database.tables.row import Row
 
 
-class FiredAlertRow(Model):
+class FiredAlertRow(Row):
     """Gone again where the limit was raised so far that less than the threshold is spent."""
 
     id = fields.CharField(max_length=40, primary_key=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.audit import Entry
 
 
-class AuditRow(Model):
+class AuditRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     chain = fields.CharField(max_length=40)
     seq = fields.BigIntField()
@@ -32,7 +32,7 @@ class AuditRow(Model):
         return Entry(**{name: getattr(self, name) for name in Entry.__struct_fields__})
 
 
-class AuditHeadRow(Model):
+class AuditHeadRow(Row):
     """The last entry of a chain: without it, taking away the newest entries would not be noticed."""
 
     chain = fields.CharField(max_length=40, primary_key=True)
@@ -43,7 +43,7 @@ class AuditHeadRow(Model):
         table = "audit_heads"
 
 
-class KeyAddressRow(Model):
+class KeyAddressRow(Row):
     """`id` is the key's id, `@`, and the address or IPv6 site."""
 
     id = fields.CharField(max_length=120, primary_key=True)

@@ -8,12 +8,12 @@ see `services/measurements.py`.
 from __future__ import annotations
 
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.backends import Window
 
 
-class BackendDayRow(Model):
+class BackendDayRow(Row):
     """One backend's counters of one day in UTC."""
 
     #: `<day>:<backend>`: what an UPSERT meets again.
@@ -32,7 +32,7 @@ class BackendDayRow(Model):
         table = "backend_days"
 
 
-class BackendMinuteRow(Model):
+class BackendMinuteRow(Row):
     """Circuits of one minute on a backend that has a limit by the hour; older ones are deleted."""
 
     #: `<minute>:<backend>`.
@@ -46,7 +46,7 @@ class BackendMinuteRow(Model):
         table = "backend_minutes"
 
 
-class MaintenanceRow(Model):
+class MaintenanceRow(Row):
     """A maintenance window of a backend. Those of one backend do not overlap."""
 
     id = fields.CharField(max_length=40, primary_key=True)

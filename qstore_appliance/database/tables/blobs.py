@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tortoise import fields
-from tortoise.models import Model
+
+from qstore_appliance.database.tables.row import Row
 
 
-class BlobRow(Model):
+class BlobRow(Row):
     digest = fields.CharField(max_length=80, primary_key=True)
     size = fields.BigIntField()
     #: When it was stored, or stored again: who stores it is about to refer to it.
@@ -16,7 +17,7 @@ class BlobRow(Model):
         table = "blobs"
 
 
-class BlobPartRow(Model):
+class BlobPartRow(Row):
     id = fields.BigIntField(primary_key=True)
     blob: fields.ForeignKeyRelation[BlobRow] = fields.ForeignKeyField(
         "qstore.BlobRow", related_name="parts", on_delete=fields.CASCADE

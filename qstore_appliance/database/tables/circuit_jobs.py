@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.circuit_jobs import CircuitJob, CircuitJobStatus
 
 
-class CircuitJobRow(Model):
+class CircuitJobRow(Row):
     #: A UUIDv7: the order of ids is the order of time.
     id = fields.CharField(max_length=36, primary_key=True)
     organization_id = fields.CharField(max_length=40)

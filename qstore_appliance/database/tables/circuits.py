@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.circuits import CircuitHead, CircuitSummary, StoredCircuit
 
 
-class CircuitRow(Model):
+class CircuitRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     organization_id = fields.CharField(max_length=40)
     user_id = fields.CharField(max_length=40, db_index=True)
@@ -79,7 +79,7 @@ class CircuitRow(Model):
         )
 
 
-class CircuitTagRow(Model):
+class CircuitTagRow(Row):
     """One tag of one circuit: a list by tag reads this table's index, never the JSON (request path, c)."""
 
     id = fields.BigIntField(primary_key=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.costs import Metered
 
 
-class CostEventRow(Model):
+class CostEventRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     organization_id = fields.CharField(max_length=40)
     user_id = fields.CharField(max_length=40)
@@ -32,7 +32,7 @@ class CostEventRow(Model):
         indexes = (("organization_id", "created_at"), ("user_id", "created_at"))
 
 
-class BudgetRow(Model):
+class BudgetRow(Row):
     """
     One organization's money. All that decides whether a job is accepted stands in this one row, so that one conditional
     update can decide it: databases look at other rows as they were when a statement began.
@@ -56,7 +56,7 @@ class BudgetRow(Model):
         table = "budgets"
 
 
-class ReservationRow(Model):
+class ReservationRow(Row):
     """What a job may still cost, and what it has been charged; there as long as the job is live."""
 
     job_id = fields.CharField(max_length=40, primary_key=True)

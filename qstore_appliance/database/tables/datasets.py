@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.datasets import Dataset
 
 
-class DatasetRow(Model):
+class DatasetRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     #: None for what the operator imported (`qstore dataset import`).
     organization_id = fields.CharField(max_length=40, null=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tortoise import fields
-from tortoise.models import Model
+
+from qstore_appliance.database.tables.row import Row
 
 
-class IdempotencyRow(Model):
+class IdempotencyRow(Row):
     """`status` is None while the first request is in flight, 0 once it has done what was asked, and has no answer yet."""
 
     #: SHA-256 of caller, method, path and key.

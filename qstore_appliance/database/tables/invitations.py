@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from tortoise import fields
-from tortoise.models import Model
 
 from qstore_appliance.database.tables.accounts import OrganizationRow
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.invitations import Invitation, InvitationStatus
 
 
-class InvitationRow(Model):
+class InvitationRow(Row):
     """What makes its link a secret is computed from the id, and stands nowhere."""
 
     id = fields.CharField(max_length=40, primary_key=True)

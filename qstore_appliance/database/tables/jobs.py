@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.configs import subject
 from qstore_appliance.domain.jobs import Job, JobSummary, Priority, Progress, Resources, Status
 from qstore_appliance.domain.workers import Needs
 
 
-class JobRow(Model):
+class JobRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     organization_id = fields.CharField(max_length=40)
     user_id = fields.CharField(max_length=40, db_index=True)
@@ -128,7 +128,7 @@ class JobRow(Model):
         )
 
 
-class JobEventRow(Model):
+class JobEventRow(Row):
     """What a job told its subscribers, by sequence number: the window in which `last_seq` resumes."""
 
     id = fields.BigIntField(primary_key=True)
@@ -146,7 +146,7 @@ class JobEventRow(Model):
         unique_together = (("job", "seq"),)
 
 
-class JobLogRow(Model):
+class JobLogRow(Row):
     id = fields.BigIntField(primary_key=True)
     job: fields.ForeignKeyRelation[JobRow] = fields.ForeignKeyField(
         "qstore.JobRow", related_name="logs", on_delete=fields.CASCADE

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tortoise import fields
-from tortoise.models import Model
 
 from qstore_appliance.database.tables.accounts import OrganizationRow, UserRow
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.members import Member
 
 
-class MembershipRow(Model):
+class MembershipRow(Row):
     """A person in an organization. It alone says what they may do there."""
 
     id = fields.CharField(max_length=40, primary_key=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tortoise import fields
-from tortoise.models import Model as Table
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.models import Deployment, Model, ModelStatus
 
 
-class ModelRow(Table):
+class ModelRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     organization_id = fields.CharField(max_length=40)
     user_id = fields.CharField(max_length=40, db_index=True)
@@ -57,7 +57,7 @@ class ModelRow(Table):
         )
 
 
-class DeploymentRow(Table):
+class DeploymentRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     organization_id = fields.CharField(max_length=40)
     model: fields.ForeignKeyRelation[ModelRow] = fields.ForeignKeyField(

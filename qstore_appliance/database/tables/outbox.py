@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.outbox import Channel, Letter, LetterStatus
 
 
-class OutboxRow(Model):
+class OutboxRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     organization_id = fields.CharField(max_length=40)
     kind = fields.CharField(max_length=10)
@@ -49,7 +49,7 @@ class OutboxRow(Model):
         )
 
 
-class WebhookSecretRow(Model):
+class WebhookSecretRow(Row):
     """What an organization's webhooks are signed with."""
 
     organization_id = fields.CharField(max_length=40, primary_key=True)

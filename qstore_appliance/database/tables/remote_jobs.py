@@ -6,12 +6,12 @@ what was paid for. No foreign keys: deleting a job erases no spend.
 from __future__ import annotations
 
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.engine.remote_jobs import RemoteJob
 
 
-class RemoteJobRow(Model):
+class RemoteJobRow(Row):
     token = fields.CharField(max_length=40, primary_key=True)
     organization_id = fields.CharField(max_length=40)
     job_id = fields.CharField(max_length=40)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tortoise import fields
-from tortoise.models import Model
 
 from qstore_appliance.database.tables.accounts import UserRow
+from qstore_appliance.database.tables.row import Row
 
 
-class PasswordResetRow(Model):
+class PasswordResetRow(Row):
     """A link that was mailed. What makes it a secret is computed from the id, and stands nowhere."""
 
     id = fields.CharField(max_length=40, primary_key=True)
@@ -24,7 +24,7 @@ class PasswordResetRow(Model):
         table = "password_resets"
 
 
-class SecondFactorRow(Model):
+class SecondFactorRow(Row):
     """The secret that an authenticator shares with us, sealed; asked for once `confirmed_at` is set."""
 
     id = fields.CharField(max_length=40, primary_key=True)
@@ -43,7 +43,7 @@ class SecondFactorRow(Model):
         unique_together = (("user_id",),)
 
 
-class RecoveryCodeRow(Model):
+class RecoveryCodeRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     user: fields.ForeignKeyRelation[UserRow] = fields.ForeignKeyField(
         "qstore.UserRow", related_name="recovery_codes", on_delete=fields.CASCADE, db_index=True
@@ -56,7 +56,7 @@ class RecoveryCodeRow(Model):
         table = "recovery_codes"
 
 
-class IdentityRow(Model):
+class IdentityRow(Row):
     """Who a user is at the OpenID Connect provider: its subject never changes, an e-mail address may."""
 
     id = fields.CharField(max_length=40, primary_key=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tortoise import fields
-from tortoise.models import Model
+
+from qstore_appliance.database.tables.row import Row
 
 
-class SweepRow(Model):
+class SweepRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     organization_id = fields.CharField(max_length=40)
     user_id = fields.CharField(max_length=40)

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 from tortoise import fields
-from tortoise.models import Model
 
+from qstore_appliance.database.tables.row import Row
 from qstore_appliance.domain.workers import Worker, WorkerKind
 from qstore_appliance.engine.discovery import Description
 
@@ -25,7 +25,7 @@ def _described(backends: dict[str, Any]) -> dict[str, Description]:
         return {}
 
 
-class WorkerRow(Model):
+class WorkerRow(Row):
     id = fields.CharField(max_length=40, primary_key=True)
     #: What stands in the leases of its jobs.
     owner = fields.CharField(max_length=80)
