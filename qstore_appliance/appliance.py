@@ -63,6 +63,7 @@ from qstore_appliance.services.leftovers import Leftovers
 from qstore_appliance.services.members import Members
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.notices import Notices
+from qstore_appliance.services.optimisations import Optimisations
 from qstore_appliance.services.organizations import Organizations
 from qstore_appliance.services.outbox import Outbox
 from qstore_appliance.services.password_changes import PasswordChanges
@@ -214,6 +215,7 @@ class Appliance:
             database, self.backends, self.calculator, self.costs, clock, settings, self.pauses
         )
         self.executions = Executions(database, self.circuits, self.backends, self.calculator, self.runs.reservations)
+        self.optimisations = Optimisations(self.circuits, self.backends, self.calculator)
         self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings, self.pauses)
         self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings, self.events)
         self.feeds = Feeds(self.events)

@@ -8,7 +8,7 @@ import (
 
 const circuitsPath = "/v1/circuits"
 
-// Circuits store, import, find, draw, run, change, delete and restore circuits.
+// Circuits store, import, find, draw, run, optimize, compare, change, delete and restore circuits.
 type Circuits struct{ wire *wire }
 
 // Create stores a circuit; ErrInvalidCircuit says which gate is wrong.
@@ -56,6 +56,16 @@ func (x *Circuits) Drawing(ctx context.Context, id, format, theme string) (strin
 // Run a circuit once with a number for each of its symbols; without shots exactly.
 func (x *Circuits) Run(ctx context.Context, id string, draft ExecutionDraft, options ...Option) (*Execution, error) {
 	return askFor[Execution](ctx, x.wire, http.MethodPost, at(circuitsPath, id, "run"), draft, options...)
+}
+
+// Optimize stores a smaller circuit that does the same, with a certificate that it does.
+func (x *Circuits) Optimize(ctx context.Context, id string, draft OptimisationDraft, options ...Option) (*Optimised, error) {
+	return askFor[Optimised](ctx, x.wire, http.MethodPost, at(circuitsPath, id, "optimize"), draft, options...)
+}
+
+// Compare says whether two circuits do the same up to a phase, or names a state that tells them apart.
+func (x *Circuits) Compare(ctx context.Context, draft ComparisonDraft) (*Compared, error) {
+	return askFor[Compared](ctx, x.wire, http.MethodPost, circuitsPath+"/compare", draft)
 }
 
 // Update changes what is given and leaves the rest; new gates make a new version.

@@ -101,6 +101,13 @@ func TestCircuits(t *testing.T) {
 	if must(t, run, err).Expectations[0].Value != 1 {
 		t.Fatal(run.Expectations)
 	}
+	level := 3
+	smaller, err := client.Circuits.Optimize(ctx, made.ID, qstore.OptimisationDraft{OptimizationLevel: &level})
+	pair := qstore.ComparisonDraft{A: made.ID, B: must(t, smaller, err).OptimizedCircuitID}
+	compared, err := client.Circuits.Compare(ctx, pair)
+	if same := must(t, compared, err).Equivalent; same == nil || !*same {
+		t.Fatal(compared)
+	}
 	drawing, err := client.Circuits.Drawing(ctx, made.ID, "svg", "dark")
 	if !strings.HasPrefix(must(t, drawing, err), "<svg") {
 		t.Fatal(drawing)

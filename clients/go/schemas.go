@@ -216,6 +216,24 @@ type Circuit struct {
 	UpdatedAt         time.Time      `json:"updated_at"`
 }
 
+// CircuitChange: `removed` stand in the first circuit from `index_a` on, `added` in the second from `index_b` on.
+type CircuitChange struct {
+	IndexA  int              `json:"index_a"`
+	Removed []map[string]any `json:"removed"`
+	IndexB  int              `json:"index_b"`
+	Added   []map[string]any `json:"added"`
+}
+
+// CircuitDifference: `removed`, `added` and `same` are numbers of gates; not `complete` where there are more than
+// 1,000 changes.
+type CircuitDifference struct {
+	Changes  []CircuitChange `json:"changes"`
+	Removed  int             `json:"removed"`
+	Added    int             `json:"added"`
+	Same     int             `json:"same"`
+	Complete bool            `json:"complete"`
+}
+
 // CircuitDraft: `gates` in any of the four JSON spellings; the reader of `engine/formats/unified.py` judges them.
 type CircuitDraft struct {
 	Name        string           `json:"name"`
@@ -246,6 +264,15 @@ type CircuitPatch struct {
 	Metadata    map[string]any   `json:"metadata,omitempty"`
 }
 
+type CircuitSizes struct {
+	Depth         int            `json:"depth"`
+	GateCount     int            `json:"gate_count"`
+	TwoQubitGates int            `json:"two_qubit_gates"`
+	Gates         map[string]int `json:"gates"`
+	NQubits       int            `json:"n_qubits"`
+	Symbols       int            `json:"symbols"`
+}
+
 // CircuitSummary: A row of a list: no gates.
 type CircuitSummary struct {
 	ID        string    `json:"id"`
@@ -257,6 +284,27 @@ type CircuitSummary struct {
 	Version   int       `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Compared: `equivalent`, `overlap` and `counter_example` are the certificate's.
+type Compared struct {
+	Equivalent     *bool                  `json:"equivalent"`
+	Overlap        *float64               `json:"overlap"`
+	CounterExample *CounterExample        `json:"counter_example"`
+	Resources      ComparedSizes          `json:"resources"`
+	Diff           CircuitDifference      `json:"diff"`
+	Certificate    EquivalenceCertificate `json:"certificate"`
+}
+
+type ComparedSizes struct {
+	A CircuitSizes `json:"a"`
+	B CircuitSizes `json:"b"`
+}
+
+// ComparisonDraft: `POST /v1/circuits/compare`: two circuits by id.
+type ComparisonDraft struct {
+	A string `json:"a"`
+	B string `json:"b"`
 }
 
 // ConfigDraft: `config` of a training job.
@@ -301,6 +349,15 @@ type CostUpdate struct {
 	PercentageUsed *float64  `json:"percentage_used"`
 	Timestamp      time.Time `json:"timestamp"`
 	Seq            int       `json:"seq"`
+}
+
+// CounterExample: A state that two circuits make different states of. Attributes:   parameters: Numbers for the
+// symbols.   preparation: Gates that make the state of |0…0>; none is that state itself.   overlap: Of the two states
+// that come out, in magnitude.
+type CounterExample struct {
+	Parameters  map[string]float64 `json:"parameters"`
+	Preparation []map[string]any   `json:"preparation"`
+	Overlap     float64            `json:"overlap"`
 }
 
 type Dataset struct {
@@ -403,6 +460,19 @@ type EnrolmentDraft struct {
 	Password string `json:"password"`
 }
 
+// EquivalenceCertificate: Attributes:   equivalent: The same up to a global phase; null where that was too much to
+// compute.   method: `unitary` (whole matrices, up to 10 qubits), `random_states`, or `none`.   overlap: The least
+// that was found, 1 for circuits that do the same.   bindings: The random numbers that symbols had, set by set.
+// states: How many random states were looked at; 0 for whole matrices.
+type EquivalenceCertificate struct {
+	Equivalent     *bool                `json:"equivalent"`
+	Method         string               `json:"method"`
+	Overlap        *float64             `json:"overlap"`
+	Bindings       []map[string]float64 `json:"bindings"`
+	States         int                  `json:"states"`
+	CounterExample *CounterExample      `json:"counter_example"`
+}
+
 // Estimate: What a job would take on this machine, and why it would be this backend; `cost` in US dollars.
 type Estimate struct {
 	TimeSeconds   Interval `json:"time_seconds"`
@@ -454,6 +524,14 @@ type FeaturesDraft struct {
 	Method *string `json:"method,omitempty"`
 	Count  *int    `json:"count,omitempty"`
 	Scale  *string `json:"scale,omitempty"`
+}
+
+// GateCounts: `two_qubit_gates` are those on two or three qubits, `gates` how many there are of each name.
+type GateCounts struct {
+	Depth         int            `json:"depth"`
+	GateCount     int            `json:"gate_count"`
+	TwoQubitGates int            `json:"two_qubit_gates"`
+	Gates         map[string]int `json:"gates"`
 }
 
 type GraphQL struct {
@@ -771,6 +849,27 @@ type Offer struct {
 	Email        string    `json:"email"`
 	Role         Role      `json:"role"`
 	ExpiresAt    time.Time `json:"expires_at"`
+}
+
+// OptimisationDraft: `POST /v1/circuits/{id}/optimize`. Without `target_backend` any backend may run the result.
+type OptimisationDraft struct {
+	TargetBackend     *string `json:"target_backend,omitempty"`
+	OptimizationLevel *int    `json:"optimization_level,omitempty"`
+}
+
+// Optimised: Attributes:   gate_reduction: How many of a hundred gates are gone, such as "37.8%"; negative where a
+// target needs more.   passes: What was applied, in its order.   refused: Passes that had no certificate, and so were
+// not applied.
+type Optimised struct {
+	OriginalDepth      int                    `json:"original_depth"`
+	OptimizedDepth     int                    `json:"optimized_depth"`
+	GateReduction      string                 `json:"gate_reduction"`
+	OptimizedCircuitID string                 `json:"optimized_circuit_id"`
+	Before             GateCounts             `json:"before"`
+	After              GateCounts             `json:"after"`
+	Passes             []string               `json:"passes"`
+	Refused            []string               `json:"refused"`
+	Certificate        EquivalenceCertificate `json:"certificate"`
 }
 
 type Organization struct {

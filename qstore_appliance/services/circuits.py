@@ -68,6 +68,18 @@ class Circuits:
             InvalidCircuit: With the gate and its index.
             ValidationFailed: `parameters` does not fit the circuit's symbols.
         """
+        return await self._create(caller, draft, None)
+
+    async def create_from(self, caller: Caller, source: StoredCircuit, draft: CircuitDraft) -> StoredCircuit:
+        """
+        Store a circuit that was made of another one, whose initial values it keeps where they fit.
+
+        Raises:
+            InvalidCircuit: With the gate and its index.
+        """
+        return await self._create(caller, draft, source.parameters)
+
+    async def _create(self, caller: Caller, draft: CircuitDraft, kept: dict[str, Any] | None) -> StoredCircuit:
         caller.require("circuits:write")
         refuse_unstorable(name=draft.name, description=draft.description, metadata=draft.metadata)
         circuit = await _read(draft.n_qubits, draft.gates)
@@ -77,7 +89,7 @@ class Circuits:
             user_id=caller.user_id,
             name=draft.name,
             description=draft.description,
-            parameters=described(circuit, draft.parameters),
+            parameters=described(circuit, draft.parameters, kept),
             metadata=draft.metadata,
             **_measured(circuit),
         )

@@ -2,7 +2,7 @@ import { at } from './http.js';
 
 const PATH = '/v1/circuits';
 
-/** Circuits: store, import, find, draw, run, change, delete, restore. */
+/** Circuits: store, import, find, draw, run, optimize, compare, change, delete, restore. */
 export class Circuits {
   #http;
 
@@ -95,6 +95,29 @@ export class Circuits {
    */
   async run(id, body = {}, options = {}) {
     return this.#http.ask('POST', at(PATH, id, 'run'), { json: body, ...options });
+  }
+
+  /**
+   * Store a smaller circuit that does the same, with a certificate that it does.
+   *
+   * @param {string} id
+   * @param {import('./schemas.js').OptimisationDraft} [body]
+   * @param {{idempotencyKey?: string}} [options]
+   * @returns {Promise<import('./schemas.js').Optimised>}
+   */
+  async optimize(id, body = {}, options = {}) {
+    return this.#http.ask('POST', at(PATH, id, 'optimize'), { json: body, ...options });
+  }
+
+  /**
+   * Whether two circuits do the same up to a phase, or a state that tells them apart; and what they differ in.
+   *
+   * @param {string} a
+   * @param {string} b
+   * @returns {Promise<import('./schemas.js').Compared>}
+   */
+  async compare(a, b) {
+    return this.#http.ask('POST', `${PATH}/compare`, { json: { a, b } });
   }
 
   /**

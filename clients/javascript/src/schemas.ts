@@ -218,6 +218,23 @@ export interface Circuit {
   updated_at: string;
 }
 
+/** `removed` stand in the first circuit from `index_a` on, `added` in the second from `index_b` on. */
+export interface CircuitChange {
+  index_a: number;
+  removed: (Record<string, any>)[];
+  index_b: number;
+  added: (Record<string, any>)[];
+}
+
+/** `removed`, `added` and `same` are numbers of gates; not `complete` where there are more than 1,000 changes. */
+export interface CircuitDifference {
+  changes: CircuitChange[];
+  removed: number;
+  added: number;
+  same: number;
+  complete: boolean;
+}
+
 /** `gates` in any of the four JSON spellings; the reader of `engine/formats/unified.py` judges them. */
 export interface CircuitDraft {
   name: string;
@@ -248,6 +265,15 @@ export interface CircuitPatch {
   metadata?: Record<string, any> | null;
 }
 
+export interface CircuitSizes {
+  depth: number;
+  gate_count: number;
+  two_qubit_gates: number;
+  gates: Record<string, number>;
+  n_qubits: number;
+  symbols: number;
+}
+
 /** A row of a list: no gates. */
 export interface CircuitSummary {
   id: string;
@@ -259,6 +285,27 @@ export interface CircuitSummary {
   version: number;
   created_at: string;
   updated_at: string;
+}
+
+/** `equivalent`, `overlap` and `counter_example` are the certificate's. */
+export interface Compared {
+  equivalent: boolean | null;
+  overlap: number | null;
+  counter_example: CounterExample | null;
+  resources: ComparedSizes;
+  diff: CircuitDifference;
+  certificate: EquivalenceCertificate;
+}
+
+export interface ComparedSizes {
+  a: CircuitSizes;
+  b: CircuitSizes;
+}
+
+/** `POST /v1/circuits/compare`: two circuits by id. */
+export interface ComparisonDraft {
+  a: string;
+  b: string;
 }
 
 /** `config` of a training job. */
@@ -303,6 +350,18 @@ export interface CostUpdate {
   percentage_used: number | null;
   timestamp: string;
   seq: number;
+}
+
+/**
+ * A state that two circuits make different states of.
+ *
+ * Attributes:     parameters: Numbers for the symbols.     preparation: Gates that make the state of |0…0>; none is
+ * that state itself.     overlap: Of the two states that come out, in magnitude.
+ */
+export interface CounterExample {
+  parameters: Record<string, number>;
+  preparation: (Record<string, any>)[];
+  overlap: number;
 }
 
 export interface Dataset {
@@ -404,6 +463,21 @@ export interface EnrolmentDraft {
   password: string;
 }
 
+/**
+ * Attributes:     equivalent: The same up to a global phase; null where that was too much to compute.     method:
+ * `unitary` (whole matrices, up to 10 qubits), `random_states`, or `none`.     overlap: The least that was found, 1
+ * for circuits that do the same.     bindings: The random numbers that symbols had, set by set.     states: How many
+ * random states were looked at; 0 for whole matrices.
+ */
+export interface EquivalenceCertificate {
+  equivalent: boolean | null;
+  method: string;
+  overlap: number | null;
+  bindings: (Record<string, number>)[];
+  states: number;
+  counter_example: CounterExample | null;
+}
+
 /** What a job would take on this machine, and why it would be this backend; `cost` in US dollars. */
 export interface Estimate {
   time_seconds: Interval;
@@ -457,6 +531,14 @@ export interface FeaturesDraft {
   method?: "pca" | "resize" | "none" | null;
   count?: number | null;
   scale?: "angle" | "standard" | "none" | null;
+}
+
+/** `two_qubit_gates` are those on two or three qubits, `gates` how many there are of each name. */
+export interface GateCounts {
+  depth: number;
+  gate_count: number;
+  two_qubit_gates: number;
+  gates: Record<string, number>;
 }
 
 export interface GraphQL {
@@ -783,6 +865,29 @@ export interface Offer {
   email: string;
   role: Role;
   expires_at: string;
+}
+
+/** `POST /v1/circuits/{id}/optimize`. Without `target_backend` any backend may run the result. */
+export interface OptimisationDraft {
+  target_backend?: string | null;
+  optimization_level?: number;
+}
+
+/**
+ * Attributes:     gate_reduction: How many of a hundred gates are gone, such as "37.8%"; negative where a target needs
+ * more.     passes: What was applied, in its order.     refused: Passes that had no certificate, and so were not
+ * applied.
+ */
+export interface Optimised {
+  original_depth: number;
+  optimized_depth: number;
+  gate_reduction: string;
+  optimized_circuit_id: string;
+  before: GateCounts;
+  after: GateCounts;
+  passes: string[];
+  refused: string[];
+  certificate: EquivalenceCertificate;
 }
 
 export interface Organization {

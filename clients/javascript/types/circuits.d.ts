@@ -1,4 +1,4 @@
-/** Circuits: store, import, find, draw, run, change, delete, restore. */
+/** Circuits: store, import, find, draw, run, optimize, compare, change, delete, restore. */
 export class Circuits {
     /** @param {import('./http.js').Http} http */
     constructor(http: import("./http.js").Http);
@@ -80,6 +80,25 @@ export class Circuits {
     run(id: string, body?: Partial<import("./schemas.js").ExecutionDraft>, options?: {
         idempotencyKey?: string;
     }): Promise<import("./schemas.js").Execution>;
+    /**
+     * Store a smaller circuit that does the same, with a certificate that it does.
+     *
+     * @param {string} id
+     * @param {import('./schemas.js').OptimisationDraft} [body]
+     * @param {{idempotencyKey?: string}} [options]
+     * @returns {Promise<import('./schemas.js').Optimised>}
+     */
+    optimize(id: string, body?: import("./schemas.js").OptimisationDraft, options?: {
+        idempotencyKey?: string;
+    }): Promise<import("./schemas.js").Optimised>;
+    /**
+     * Whether two circuits do the same up to a phase, or a state that tells them apart; and what they differ in.
+     *
+     * @param {string} a
+     * @param {string} b
+     * @returns {Promise<import('./schemas.js').Compared>}
+     */
+    compare(a: string, b: string): Promise<import("./schemas.js").Compared>;
     /**
      * Change what is given and leave the rest; new gates make a new version.
      *

@@ -291,6 +291,27 @@ class Circuit:
     updated_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class CircuitChange:
+    """`removed` stand in the first circuit from `index_a` on, `added` in the second from `index_b` on."""
+
+    index_a: int
+    removed: list[dict[str, Any]]
+    index_b: int
+    added: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CircuitDifference:
+    """`removed`, `added` and `same` are numbers of gates; not `complete` where there are more than 1,000 changes."""
+
+    changes: list[CircuitChange]
+    removed: int
+    added: int
+    same: int
+    complete: bool
+
+
 class _CircuitDraft(TypedDict):
     name: str
     n_qubits: int
@@ -331,6 +352,16 @@ class CircuitPatch(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CircuitSizes:
+    depth: int
+    gate_count: int
+    two_qubit_gates: int
+    gates: dict[str, int]
+    n_qubits: int
+    symbols: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CircuitSummary:
     """A row of a list: no gates."""
 
@@ -343,6 +374,31 @@ class CircuitSummary:
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """`equivalent`, `overlap` and `counter_example` are the certificate's."""
+
+    equivalent: bool | None
+    overlap: float | None
+    counter_example: CounterExample | None
+    resources: ComparedSizes
+    diff: CircuitDifference
+    certificate: EquivalenceCertificate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedSizes:
+    a: CircuitSizes
+    b: CircuitSizes
+
+
+class ComparisonDraft(TypedDict):
+    """`POST /v1/circuits/compare`: two circuits by id."""
+
+    a: str
+    b: str
 
 
 class ConfigDraft(TypedDict, total=False):
@@ -391,6 +447,20 @@ class CostUpdate:
     percentage_used: float | None
     timestamp: datetime
     seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CounterExample:
+    """
+    A state that two circuits make different states of.
+
+    Attributes:     parameters: Numbers for the symbols.     preparation: Gates that make the state of |0…0>; none
+    is that state itself.     overlap: Of the two states that come out, in magnitude.
+    """
+
+    parameters: dict[str, float]
+    preparation: list[dict[str, Any]]
+    overlap: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -509,6 +579,23 @@ class EnrolmentDraft(TypedDict):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EquivalenceCertificate:
+    """
+    Attributes:     equivalent: The same up to a global phase; null where that was too much to compute.     method:
+    `unitary` (whole matrices, up to 10 qubits), `random_states`, or `none`.     overlap: The least that was found,
+    1 for circuits that do the same.     bindings: The random numbers that symbols had, set by set.     states: How
+    many random states were looked at; 0 for whole matrices.
+    """
+
+    equivalent: bool | None
+    method: str
+    overlap: float | None
+    bindings: list[dict[str, float]]
+    states: int
+    counter_example: CounterExample | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """What a job would take on this machine, and why it would be this backend; `cost` in US dollars."""
 
@@ -569,6 +656,16 @@ class FeaturesDraft(TypedDict, total=False):
     method: Literal["pca", "resize", "none"] | None
     count: int | None
     scale: Literal["angle", "standard", "none"] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateCounts:
+    """`two_qubit_gates` are those on two or three qubits, `gates` how many there are of each name."""
+
+    depth: int
+    gate_count: int
+    two_qubit_gates: int
+    gates: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -944,6 +1041,32 @@ class Offer:
     email: str
     role: Role
     expires_at: datetime
+
+
+class OptimisationDraft(TypedDict, total=False):
+    """`POST /v1/circuits/{id}/optimize`. Without `target_backend` any backend may run the result."""
+
+    target_backend: str | None
+    optimization_level: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimised:
+    """
+    Attributes:     gate_reduction: How many of a hundred gates are gone, such as "37.8%"; negative where a target
+    needs more.     passes: What was applied, in its order.     refused: Passes that had no certificate, and so were
+    not applied.
+    """
+
+    original_depth: int
+    optimized_depth: int
+    gate_reduction: str
+    optimized_circuit_id: str
+    before: GateCounts
+    after: GateCounts
+    passes: list[str]
+    refused: list[str]
+    certificate: EquivalenceCertificate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,8 @@ PARTICULAR: dict[str, tuple[str, ...]] = {
         "BACKEND_BAD_RESPONSE", "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "BUDGET_EXCEEDED",
         "HARDWARE_FORBIDDEN", "INSUFFICIENT_MEMORY", "INVALID_CIRCUIT", *_ENGINE,
     ),
+    "POST /v1/circuits/{id}/optimize": ("INVALID_CIRCUIT", *_ENGINE),
+    "POST /v1/circuits/compare": ("INVALID_CIRCUIT", "NOT_FOUND", *_ENGINE),
     "GET /v1/circuits/{id}": ("INVALID_CIRCUIT", *_ENGINE),
     "GET /v1/circuits/{id}/drawing": _ENGINE,
     "GET /v1/events": ("NOT_FOUND",),

@@ -15,6 +15,8 @@ from qstore_appliance.engine.lowering import lower
 
 NAMES: Final = ("gpi", "gpi2", "ms", "zz", "nop")
 TURN: Final = 2 * math.pi
+#: Backends that take these gates, and that circuits are compiled for.
+TARGETS: Final = frozenset(("ionq_hardware", "ionq_simulator"))
 
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "gpi": frozenset(("gate", "target", "targets", "phase")),

@@ -40,6 +40,9 @@ test('circuits come and go', async () => {
   });
   assert.equal(run.expectations[0].value, 1);
   assert.match(await client.circuits.drawing(circuit.id), /^<svg/);
+  const smaller = await client.circuits.optimize(circuit.id, { optimization_level: 3 });
+  assert.ok(smaller.certificate.equivalent);
+  assert.ok((await client.circuits.compare(circuit.id, smaller.optimized_circuit_id)).equivalent);
 });
 
 test('a job, its model, its deployment, its cost', async () => {

@@ -33,6 +33,11 @@ async def test_circuits(client: QStoreClient) -> None:
     run = await client.circuits.run(circuit.id, {f"theta_{q}": 0.0 for q in range(4)}, shots=100, observables=["Z0"])
     assert run.counts == {"0000": 100}
     assert run.expectations[0].value == 1.0
+    smaller = await client.circuits.optimize(circuit.id, target_backend="ionq_hardware", optimization_level=3)
+    assert smaller.certificate.equivalent
+    compared = await client.circuits.compare(circuit.id, smaller.optimized_circuit_id)
+    assert compared.equivalent
+    assert set(compared.resources.b.gates) <= {"GPI", "GPI2", "MS"}
     await client.circuits.delete(circuit.id)
     with pytest.raises(errors.NotFound) as refused:
         await client.circuits.get(circuit.id)

@@ -1,5 +1,5 @@
 # Written by `generate` from `aio/circuits.py`; not by hand.
-"""Circuits: store, import, find, draw, run, change, delete, restore."""
+"""Circuits: store, import, find, draw, run, optimize, compare, change, delete, restore."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qstore_client.decoding import decode
 from qstore_client.foreign import source_of
 from qstore_client.pages import Page
 from qstore_client.sync.http import Http
-from qstore_client.types import Circuit, CircuitSummary, Execution
+from qstore_client.types import Circuit, CircuitSummary, Compared, Execution, Optimised
 
 PATH = "/v1/circuits"
 
@@ -151,6 +151,22 @@ class Circuits:
             seed=seed,
         )
         return self._http.post(Execution, at(PATH, circuit_id, "run"), body, key=idempotency_key)
+
+    def optimize(
+        self,
+        circuit_id: str,
+        *,
+        target_backend: str | None = None,
+        optimization_level: int = 2,
+        idempotency_key: str | None = None,
+    ) -> Optimised:
+        """Store a smaller circuit that does the same, with a certificate that it does; levels are 0 to 3."""
+        body = sent(target_backend=target_backend, optimization_level=optimization_level)
+        return self._http.post(Optimised, at(PATH, circuit_id, "optimize"), body, key=idempotency_key)
+
+    def compare(self, a: str, b: str) -> Compared:
+        """Whether two circuits do the same up to a phase, or a state that tells them apart; and what they differ in."""
+        return self._http.post(Compared, f"{PATH}/compare", {"a": a, "b": b})
 
     def update(
         self,
