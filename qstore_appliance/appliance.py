@@ -47,6 +47,7 @@ from qstore_appliance.services.budgets import Budgets
 from qstore_appliance.services.channels import Channels
 from qstore_appliance.services.circuit_jobs import CircuitJobs
 from qstore_appliance.services.circuit_runs import CircuitRuns
+from qstore_appliance.services.circuit_versions import CircuitVersions
 from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.codes import Codes
 from qstore_appliance.services.costs import Costs
@@ -215,6 +216,7 @@ class Appliance:
             database, self.backends, self.calculator, self.costs, clock, settings, self.pauses
         )
         self.executions = Executions(database, self.circuits, self.backends, self.calculator, self.runs.reservations)
+        self.circuit_versions = CircuitVersions(self.circuits, self.calculator)
         self.optimisations = Optimisations(self.circuits, self.backends, self.calculator)
         self.circuit_jobs = CircuitJobs(database, self.backends, self.circuit_runs, clock, settings, self.pauses)
         self.models = Models(database, blobs, self.replicas, self.backends, self.costs, clock, settings, self.events)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 const circuitsPath = "/v1/circuits"
@@ -66,6 +67,24 @@ func (x *Circuits) Optimize(ctx context.Context, id string, draft OptimisationDr
 // Compare says whether two circuits do the same up to a phase, or names a state that tells them apart.
 func (x *Circuits) Compare(ctx context.Context, draft ComparisonDraft) (*Compared, error) {
 	return askFor[Compared](ctx, x.wire, http.MethodPost, circuitsPath+"/compare", draft)
+}
+
+// Versions are what it was before each change of its gates, without them; the newest first.
+func (x *Circuits) Versions(ctx context.Context, id string, list List) (*Page[CircuitVersion], error) {
+	return page[CircuitVersion](ctx, x.wire, at(circuitsPath, id, "versions"), list)
+}
+
+// Version is what it was in one of its versions.
+func (x *Circuits) Version(ctx context.Context, id string, version int) (*WholeCircuitVersion, error) {
+	return askFor[WholeCircuitVersion](ctx, x.wire, http.MethodGet, at(circuitsPath, id, "versions", strconv.Itoa(version)), nil)
+}
+
+// Diff is the gates that only one of two versions has.
+func (x *Circuits) Diff(ctx context.Context, id string, a, b int) (*VersionDifference, error) {
+	var found VersionDifference
+	query := values("a", strconv.Itoa(a), "b", strconv.Itoa(b))
+	err := x.wire.ask(ctx, &request{method: http.MethodGet, path: at(circuitsPath, id, "diff"), query: query}, &found)
+	return &found, err
 }
 
 // Update changes what is given and leaves the rest; new gates make a new version.

@@ -108,6 +108,16 @@ func TestCircuits(t *testing.T) {
 	if same := must(t, compared, err).Equivalent; same == nil || !*same {
 		t.Fatal(compared)
 	}
+	patched, err := client.Circuits.Update(ctx, made.ID, qstore.CircuitPatch{Gates: []map[string]any{{"type": "H", "targets": []int{0}}}})
+	if must(t, patched, err).Version != 2 {
+		t.Fatal(patched)
+	}
+	versions, err := client.Circuits.Versions(ctx, made.ID, qstore.List{})
+	first, err2 := client.Circuits.Version(ctx, made.ID, 1)
+	diff, err3 := client.Circuits.Diff(ctx, made.ID, 1, 2)
+	if must(t, versions, err).Total != 2 || must(t, first, err2).GateCount != made.GateCount || must(t, diff, err3).Diff.Removed == 0 {
+		t.Fatal(versions, first, diff)
+	}
 	drawing, err := client.Circuits.Drawing(ctx, made.ID, "svg", "dark")
 	if !strings.HasPrefix(must(t, drawing, err), "<svg") {
 		t.Fatal(drawing)

@@ -286,6 +286,17 @@ type CircuitSummary struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// CircuitVersion: One of a circuit's versions, without its gates. Attributes:   user_id, created_at: Who made it and
+// when; null where the version before it was not kept.
+type CircuitVersion struct {
+	Version   int        `json:"version"`
+	NQubits   int        `json:"n_qubits"`
+	Depth     int        `json:"depth"`
+	GateCount int        `json:"gate_count"`
+	UserID    *string    `json:"user_id"`
+	CreatedAt *time.Time `json:"created_at"`
+}
+
 // Compared: `equivalent`, `overlap` and `counter_example` are the certificate's.
 type Compared struct {
 	Equivalent     *bool                  `json:"equivalent"`
@@ -1238,9 +1249,30 @@ type UsageDay struct {
 	BackendBreakdown map[string]float64 `json:"backend_breakdown"`
 }
 
+// VersionDifference: `a` and `b` are numbers of versions; `diff` is what to take out of `a`, and what to put there.
+type VersionDifference struct {
+	CircuitID string            `json:"circuit_id"`
+	A         int               `json:"a"`
+	B         int               `json:"b"`
+	Diff      CircuitDifference `json:"diff"`
+}
+
 // WebhookSecret: The key of the HMAC is this text, prefix included.
 type WebhookSecret struct {
 	Secret string `json:"secret"`
+}
+
+// WholeCircuitVersion: With its gates; `circuit_definition` is `{"format": "unified", "gates": […]}`.
+type WholeCircuitVersion struct {
+	Version           int            `json:"version"`
+	NQubits           int            `json:"n_qubits"`
+	Depth             int            `json:"depth"`
+	GateCount         int            `json:"gate_count"`
+	UserID            *string        `json:"user_id"`
+	CreatedAt         *time.Time     `json:"created_at"`
+	CircuitID         string         `json:"circuit_id"`
+	Parameters        map[string]any `json:"parameters"`
+	CircuitDefinition map[string]any `json:"circuit_definition"`
 }
 
 // Worker: `kind` is `server` or `worker`; `state` is `alive`, or `lost` where nothing was heard of it for 15 seconds.

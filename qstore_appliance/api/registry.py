@@ -72,6 +72,8 @@ class Endpoint:
     kept: bool
     #: Characters of a parameter in the path.
     longest: int
+    #: Has an `ETag`: takes `If-None-Match`, or `If-Match` where something is changed.
+    tagged: bool
     failure: Failure
 
     @property
@@ -134,6 +136,7 @@ class Routes:
         secret: bool = False,
         kept: bool = True,
         longest: int = LONGEST_ID,
+        tagged: bool = False,
     ) -> Callable[[Handler], Handler]:
         """
         Args:
@@ -167,6 +170,7 @@ class Routes:
                     secret=secret,
                     kept=kept,
                     longest=longest,
+                    tagged=tagged,
                     failure=self.failure,
                 )
             )

@@ -43,6 +43,11 @@ class StoredCircuit(msgspec.Struct, frozen=True, kw_only=True):
     def tags(self) -> list[str]:
         return list(self.metadata.get("tags", []))
 
+    @property
+    def entity_tag(self) -> str:
+        """Another one after each change (RFC 9110 §8.8.3)."""
+        return f'"{self.version}-{self.updated_at:%Y%m%d%H%M%S%f}"'
+
 
 class CircuitHead(msgspec.Struct, frozen=True, kw_only=True):
     """All of a circuit but its gates and parameters, which may be megabytes."""

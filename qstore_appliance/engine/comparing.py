@@ -32,6 +32,12 @@ def compare(a: tuple[int, list[dict[str, Any]]], b: tuple[int, list[dict[str, An
     }
 
 
+def differ(a: tuple[int, list[dict[str, Any]]], b: tuple[int, list[dict[str, Any]]]) -> dict[str, Any]:
+    """What `compare` answers as `diff`, alone."""
+    one, other = (unified.read({"n_qubits": n_qubits, "gates": gates}) for n_qubits, gates in (a, b))
+    return difference(one, other)
+
+
 def difference(one: Circuit, other: Circuit) -> dict[str, Any]:
     """
     The gates that are in one of two circuits alone, in runs: what to take out of the first, and what to put there.

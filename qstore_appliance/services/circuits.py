@@ -10,7 +10,7 @@ from typing import Any
 from tortoise.expressions import Subquery
 
 from qstore_appliance.database.connection import Database
-from qstore_appliance.database.tables.circuits import CircuitRow, CircuitTagRow
+from qstore_appliance.database.tables.circuits import CircuitRow, CircuitTagRow, CircuitVersionRow
 from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.database.tables.models import ModelRow
 from qstore_appliance.domain import ids
@@ -30,7 +30,7 @@ from qstore_appliance.domain.models import ModelStatus
 from qstore_appliance.domain.ports import Calculator, Clock
 from qstore_appliance.engine.circuit import Circuit
 from qstore_appliance.engine.formats import unified
-from qstore_appliance.errors import Conflict, Forbidden, NotFound
+from qstore_appliance.errors import Conflict, Forbidden, NotFound, PreconditionFailed
 from qstore_appliance.services.initial_values import described
 from qstore_appliance.services.sorting import order_of
 from qstore_appliance.services.texts import refuse_unstorable
@@ -186,12 +186,18 @@ class Circuits:
         items = [row.to_summary() for row in found]
         return Listed(items=items, total=await rows.count(), limit=page.limit, offset=page.offset)
 
-    async def update(self, caller: Caller, id: str, patch: CircuitPatch) -> StoredCircuit:
+    async def update(
+        self, caller: Caller, id: str, patch: CircuitPatch, expected: Collection[str] | None = None
+    ) -> StoredCircuit:
         """
         Change what is sent. Other gates or qubits make a new version; metadata is replaced as a whole.
 
+        Args:
+            expected: Entity tags, one of which the circuit has to have.
+
         Raises:
             NotFound: No such circuit in the caller's organization.
+            PreconditionFailed: It was changed meanwhile.
             InvalidCircuit: With the gate and its index.
             ValidationFailed: `parameters` does not fit the circuit's symbols.
         """
@@ -200,6 +206,7 @@ class Circuits:
         circuit = await self._changed(caller, id, patch)
         async with self._database.transaction():
             row = await self._row(caller, id, change=True)
+            _require_unchanged(row, expected)
             if patch.name is not None:
                 row.name = patch.name
             if patch.description is not None:
@@ -209,6 +216,7 @@ class Circuits:
                 await CircuitTagRow.filter(circuit_id=row.id).delete()
                 await _tag(row)
             if circuit is not None:
+                await self._keep(caller, row)
                 kept = None if patch.parameters is not None else row.parameters
                 row.parameters = described(circuit, patch.parameters, kept)
                 row.update_from_dict(_measured(circuit))
@@ -219,12 +227,16 @@ class Circuits:
             await row.save()
         return row.to_domain()
 
-    async def delete(self, caller: Caller, id: str) -> None:
+    async def delete(self, caller: Caller, id: str, expected: Collection[str] | None = None) -> None:
         """
         Vanishes at once, and can be restored for a day.
 
+        Args:
+            expected: Entity tags, one of which the circuit has to have.
+
         Raises:
             NotFound: No such circuit in the caller's organization.
+            PreconditionFailed: It was changed meanwhile.
             Forbidden: Somebody else's, and the caller may only delete their own.
             Conflict: A live job or a deployed model uses it.
         """
@@ -232,6 +244,7 @@ class Circuits:
         async with self._database.transaction():
             row = await self._row(caller, id, change=True)
             _require_own(caller, row)
+            _require_unchanged(row, expected)
             job = await JobRow.filter(
                 organization_id=caller.organization_id, circuit_id=id, status__in=[status.value for status in LIVE]
             ).first()
@@ -280,6 +293,16 @@ class Circuits:
             raise NotFound.of("circuit", id)
         return row
 
+    async def _keep(self, caller: Caller, row: CircuitRow) -> None:
+        """What it is now becomes one of its versions of before."""
+        kept = ("version", "n_qubits", "depth", "gate_count", "circuit_definition", "parameters")
+        await CircuitVersionRow.create(
+            circuit_id=row.id,
+            replaced_by=caller.user_id,
+            replaced_at=self._clock.now(),
+            **{name: getattr(row, name) for name in kept},
+        )
+
     async def _changed(self, caller: Caller, id: str, patch: CircuitPatch) -> Circuit | None:
         """The new circuit where the patch has one, read before the transaction begins."""
         if patch.gates is None and patch.n_qubits is None:
@@ -315,6 +338,12 @@ async def _tag(row: CircuitRow) -> None:
 def _require_own(caller: Caller, row: CircuitRow) -> None:
     if row.user_id != caller.user_id and not caller.may("circuits:delete"):
         raise Forbidden("This circuit is somebody else's; only an admin may delete it.")
+
+
+def _require_unchanged(row: CircuitRow, expected: Collection[str] | None) -> None:
+    tag = row.to_domain().entity_tag
+    if expected is not None and tag not in expected:
+        raise PreconditionFailed("The circuit was changed meanwhile; read it again.", details={"etag": tag})
 
 
 def _known(wanted: Collection[str]) -> list[str]:

@@ -28,6 +28,8 @@ async def documented(response: httpx.Response) -> None:
     if not found:
         return
     endpoint, _, refused = found[0]
+    if response.status_code == 304 and endpoint.tagged:
+        return
     if response.status_code == endpoint.status or (response.status_code == 503 and endpoint.path == "/ready"):
         return
     await response.aread()

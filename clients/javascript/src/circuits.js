@@ -2,7 +2,7 @@ import { at } from './http.js';
 
 const PATH = '/v1/circuits';
 
-/** Circuits: store, import, find, draw, run, optimize, compare, change, delete, restore. */
+/** Circuits: store, import, find, draw, run, optimize, compare, change, delete, restore; their versions. */
 export class Circuits {
   #http;
 
@@ -118,6 +118,39 @@ export class Circuits {
    */
   async compare(a, b) {
     return this.#http.ask('POST', `${PATH}/compare`, { json: { a, b } });
+  }
+
+  /**
+   * What it was before each change of its gates, without them; the newest first.
+   *
+   * @param {string} id
+   * @param {{limit?: number, offset?: number, sort?: string}} [options]
+   * @returns {Promise<import('./pages.js').Page<import('./schemas.js').CircuitVersion>>}
+   */
+  async versions(id, options = {}) {
+    return this.#http.page(at(PATH, id, 'versions'), options);
+  }
+
+  /**
+   * What it was in one of its versions.
+   *
+   * @param {string} id
+   * @param {number} version
+   * @returns {Promise<import('./schemas.js').WholeCircuitVersion>}
+   */
+  async version(id, version) {
+    return this.#http.ask('GET', at(PATH, id, 'versions', String(version)));
+  }
+
+  /**
+   * The gates that only one of two versions has: of the first and the present one, unless others are named.
+   *
+   * @param {string} id
+   * @param {{a?: number, b?: number}} [options]
+   * @returns {Promise<import('./schemas.js').VersionDifference>}
+   */
+  async diff(id, options = {}) {
+    return this.#http.ask('GET', at(PATH, id, 'diff'), { query: options });
   }
 
   /**

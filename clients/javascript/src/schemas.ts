@@ -287,6 +287,20 @@ export interface CircuitSummary {
   updated_at: string;
 }
 
+/**
+ * One of a circuit's versions, without its gates.
+ *
+ * Attributes:     user_id, created_at: Who made it and when; null where the version before it was not kept.
+ */
+export interface CircuitVersion {
+  version: number;
+  n_qubits: number;
+  depth: number;
+  gate_count: number;
+  user_id: string | null;
+  created_at: string | null;
+}
+
 /** `equivalent`, `overlap` and `counter_example` are the certificate's. */
 export interface Compared {
   equivalent: boolean | null;
@@ -1273,9 +1287,30 @@ export interface UsageDay {
   backend_breakdown: Record<string, number>;
 }
 
+/** `a` and `b` are numbers of versions; `diff` is what to take out of `a`, and what to put there. */
+export interface VersionDifference {
+  circuit_id: string;
+  a: number;
+  b: number;
+  diff: CircuitDifference;
+}
+
 /** The key of the HMAC is this text, prefix included. */
 export interface WebhookSecret {
   secret: string;
+}
+
+/** With its gates; `circuit_definition` is `{"format": "unified", "gates": […]}`. */
+export interface WholeCircuitVersion {
+  version: number;
+  n_qubits: number;
+  depth: number;
+  gate_count: number;
+  user_id: string | null;
+  created_at: string | null;
+  circuit_id: string;
+  parameters: Record<string, any>;
+  circuit_definition: Record<string, any>;
 }
 
 /**

@@ -1,4 +1,4 @@
-/** Circuits: store, import, find, draw, run, optimize, compare, change, delete, restore. */
+/** Circuits: store, import, find, draw, run, optimize, compare, change, delete, restore; their versions. */
 export class Circuits {
     /** @param {import('./http.js').Http} http */
     constructor(http: import("./http.js").Http);
@@ -99,6 +99,37 @@ export class Circuits {
      * @returns {Promise<import('./schemas.js').Compared>}
      */
     compare(a: string, b: string): Promise<import("./schemas.js").Compared>;
+    /**
+     * What it was before each change of its gates, without them; the newest first.
+     *
+     * @param {string} id
+     * @param {{limit?: number, offset?: number, sort?: string}} [options]
+     * @returns {Promise<import('./pages.js').Page<import('./schemas.js').CircuitVersion>>}
+     */
+    versions(id: string, options?: {
+        limit?: number;
+        offset?: number;
+        sort?: string;
+    }): Promise<import("./pages.js").Page<import("./schemas.js").CircuitVersion>>;
+    /**
+     * What it was in one of its versions.
+     *
+     * @param {string} id
+     * @param {number} version
+     * @returns {Promise<import('./schemas.js').WholeCircuitVersion>}
+     */
+    version(id: string, version: number): Promise<import("./schemas.js").WholeCircuitVersion>;
+    /**
+     * The gates that only one of two versions has: of the first and the present one, unless others are named.
+     *
+     * @param {string} id
+     * @param {{a?: number, b?: number}} [options]
+     * @returns {Promise<import('./schemas.js').VersionDifference>}
+     */
+    diff(id: string, options?: {
+        a?: number;
+        b?: number;
+    }): Promise<import("./schemas.js").VersionDifference>;
     /**
      * Change what is given and leave the rest; new gates make a new version.
      *

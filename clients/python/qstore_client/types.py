@@ -377,6 +377,22 @@ class CircuitSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CircuitVersion:
+    """
+    One of a circuit's versions, without its gates.
+
+    Attributes:     user_id, created_at: Who made it and when; null where the version before it was not kept.
+    """
+
+    version: int
+    n_qubits: int
+    depth: int
+    gate_count: int
+    user_id: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compared:
     """`equivalent`, `overlap` and `counter_example` are the certificate's."""
 
@@ -1522,10 +1538,35 @@ class UsageDay:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VersionDifference:
+    """`a` and `b` are numbers of versions; `diff` is what to take out of `a`, and what to put there."""
+
+    circuit_id: str
+    a: int
+    b: int
+    diff: CircuitDifference
+
+
+@dataclass(frozen=True, kw_only=True)
 class WebhookSecret:
     """The key of the HMAC is this text, prefix included."""
 
     secret: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeCircuitVersion:
+    """With its gates; `circuit_definition` is `{"format": "unified", "gates": […]}`."""
+
+    version: int
+    n_qubits: int
+    depth: int
+    gate_count: int
+    user_id: str | None
+    created_at: datetime | None
+    circuit_id: str
+    parameters: dict[str, Any]
+    circuit_definition: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from sanic.response import HTTPResponse, text
 
 from qstore_appliance.api.envelope import created, listing, nothing, success
 from qstore_appliance.api.inputs import body, choice, page, several
+from qstore_appliance.api.preconditions import expected, is_known, tagged, unchanged
 from qstore_appliance.api.registry import LARGE_BODY, Query, Routes
 from qstore_appliance.domain.circuits import (
     CircuitDraft,
@@ -79,7 +80,7 @@ def shown(circuit: StoredCircuit) -> CircuitAnswer:
 async def create(request: Request) -> HTTPResponse:
     """Store a circuit, given as gates."""
     circuit = await request.app.ctx.appliance.circuits.create(request.ctx.caller, body(request, CircuitDraft))
-    return created(request, shown(circuit), f"/v1/circuits/{circuit.id}")
+    return tagged(created(request, shown(circuit), f"/v1/circuits/{circuit.id}"), circuit.entity_tag)
 
 
 @routes.get("/v1/circuits", "circuits:read", answer=CircuitSummary, paged=True, query=(TAGS,))
@@ -107,16 +108,20 @@ async def import_from(request: Request) -> HTTPResponse:
     other=dict[str, Any],
     query=(FORMAT,),
     media=("application/json", "text/plain"),
+    tagged=True,
 )
 async def get(request: Request, id: str) -> HTTPResponse:
-    """One circuit with its gates; with `format` as that format has it, OpenQASM as plain text."""
+    """One circuit with its gates and its `ETag`; with `format` as that format has it, OpenQASM as plain text."""
     circuits, caller, format = (
         request.app.ctx.appliance.circuits,
         request.ctx.caller,
         choice(request, "format", FORMATS),
     )
     if format is None:
-        return success(request, shown(await circuits.get(caller, id)))
+        circuit = await circuits.get(caller, id)
+        if is_known(request, circuit.entity_tag):
+            return unchanged(circuit.entity_tag)
+        return tagged(success(request, shown(circuit)), circuit.entity_tag)
     written = await circuits.written(caller, id, format)
     return text(written) if isinstance(written, str) else success(request, written)
 
@@ -133,17 +138,20 @@ async def drawing(request: Request, id: str) -> HTTPResponse:
     return HTTPResponse(drawn, content_type=f"{DRAWINGS[format]}; charset=utf-8", headers=headers)
 
 
-@routes.patch("/v1/circuits/{id}", "circuits:write", body=CircuitPatch, answer=CircuitAnswer, body_bytes=LARGE_BODY)
+@routes.patch(
+    "/v1/circuits/{id}", "circuits:write", body=CircuitPatch, answer=CircuitAnswer, body_bytes=LARGE_BODY, tagged=True
+)
 async def update(request: Request, id: str) -> HTTPResponse:
-    """Change what is sent and leave the rest; new gates make a new version."""
-    patch = body(request, CircuitPatch)
-    return success(request, shown(await request.app.ctx.appliance.circuits.update(request.ctx.caller, id, patch)))
+    """Change what is sent and leave the rest; new gates make a new version. With `If-Match`: unless it was changed."""
+    circuits, patch = request.app.ctx.appliance.circuits, body(request, CircuitPatch)
+    circuit = await circuits.update(request.ctx.caller, id, patch, expected(request))
+    return tagged(success(request, shown(circuit)), circuit.entity_tag)
 
 
-@routes.delete("/v1/circuits/{id}", "circuits:write", status=204)
+@routes.delete("/v1/circuits/{id}", "circuits:write", status=204, tagged=True)
 async def delete(request: Request, id: str) -> HTTPResponse:
     """Delete a circuit. For 24 hours it can be restored. One that a live job or a deployed model uses stays: 409."""
-    await request.app.ctx.appliance.circuits.delete(request.ctx.caller, id)
+    await request.app.ctx.appliance.circuits.delete(request.ctx.caller, id, expected(request))
     return nothing()
 
 

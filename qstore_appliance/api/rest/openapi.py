@@ -131,6 +131,19 @@ Answers come in an envelope, `{"success", "data", "meta", "error"}`; `error.code
 people. A method that an address does not take is 405 `METHOD_NOT_ALLOWED`. What comes while it happens is told over
 WebSockets, which this document cannot describe: `/v1/ws`, and `graphql-transport-ws` on `/graphql`.
 """
+KNOWN, EXPECTED = (
+    {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": text,
+        "schema": {"type": "string", "maxLength": 8_000},
+    }
+    for name, text in (
+        ("If-None-Match", "Entity tags, or *: 304 where the present one is among them."),
+        ("If-Match", "Entity tags, or *: 412 PRECONDITION_FAILED where the present one is not among them."),
+    )
+)
 IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -203,6 +216,8 @@ class Writer:
         responses = {str(endpoint.status): self._success(endpoint)}
         if endpoint.path == "/ready":
             responses["503"] = self._success(endpoint) | {"description": "Not ready; `reasons` says why."}
+        if endpoint.tagged and endpoint.method == "GET":
+            responses["304"] = {"description": "Not changed since."}
         for status, codes in refusals(endpoint).items():
             responses.setdefault(str(status), self._refusal(endpoint, status, codes))
         operation: dict[str, Any] = {
@@ -224,6 +239,8 @@ class Writer:
         ]
         if endpoint.method == "POST" and endpoint.permission != PUBLIC:
             parameters.append(IDEMPOTENCY)
+        if endpoint.tagged:
+            parameters.append(KNOWN if endpoint.method == "GET" else EXPECTED)
         if parameters:
             operation["parameters"] = parameters
         content: dict[str, Any] = {}

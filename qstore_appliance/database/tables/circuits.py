@@ -79,6 +79,29 @@ class CircuitRow(Row):
         )
 
 
+class CircuitVersionRow(Row):
+    """What a circuit was until somebody changed its gates; the present version is in its own row."""
+
+    id = fields.BigIntField(primary_key=True)
+    circuit: fields.ForeignKeyRelation[CircuitRow] = fields.ForeignKeyField(
+        "qstore.CircuitRow", related_name="version_rows", on_delete=fields.CASCADE
+    )
+    circuit_id: str
+    version = fields.IntField()
+    n_qubits = fields.IntField()
+    depth = fields.IntField()
+    gate_count = fields.IntField()
+    circuit_definition: dict[str, Any] = fields.JSONField()
+    parameters: dict[str, Any] = fields.JSONField()
+    #: Who made the next version, and when.
+    replaced_by = fields.CharField(max_length=40)
+    replaced_at = fields.DatetimeField()
+
+    class Meta:
+        table = "circuit_versions"
+        unique_together = (("circuit", "version"),)
+
+
 class CircuitTagRow(Row):
     """One tag of one circuit: a list by tag reads this table's index, never the JSON (request path, c)."""
 

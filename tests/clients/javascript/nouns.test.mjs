@@ -43,6 +43,10 @@ test('circuits come and go', async () => {
   const smaller = await client.circuits.optimize(circuit.id, { optimization_level: 3 });
   assert.ok(smaller.certificate.equivalent);
   assert.ok((await client.circuits.compare(circuit.id, smaller.optimized_circuit_id)).equivalent);
+  await client.circuits.update(circuit.id, { gates: [{ type: 'H', targets: [0] }] });
+  assert.deepEqual((await client.circuits.versions(circuit.id)).items.map((row) => row.version), [2, 1]);
+  assert.ok((await client.circuits.version(circuit.id, 1)).gate_count > 0);
+  assert.equal((await client.circuits.diff(circuit.id, { a: 2, b: 2 })).diff.removed, 0);
 });
 
 test('a job, its model, its deployment, its cost', async () => {

@@ -38,6 +38,10 @@ async def test_circuits(client: QStoreClient) -> None:
     compared = await client.circuits.compare(circuit.id, smaller.optimized_circuit_id)
     assert compared.equivalent
     assert set(compared.resources.b.gates) <= {"GPI", "GPI2", "MS"}
+    await client.circuits.update(circuit.id, gates=gates()[:1])
+    assert [row.version for row in await client.circuits.versions(circuit.id)] == [2, 1]
+    assert (await client.circuits.version(circuit.id, 1)).gate_count == 7
+    assert ((await client.circuits.diff(circuit.id)).diff.removed, (await client.circuits.diff(circuit.id)).b) == (6, 2)
     await client.circuits.delete(circuit.id)
     with pytest.raises(errors.NotFound) as refused:
         await client.circuits.get(circuit.id)

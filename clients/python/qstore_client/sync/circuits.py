@@ -1,5 +1,5 @@
 # Written by `generate` from `aio/circuits.py`; not by hand.
-"""Circuits: store, import, find, draw, run, optimize, compare, change, delete, restore."""
+"""Circuits: store, import, find, draw, run, optimize, compare, change, delete, restore; their versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from qstore_client.decoding import decode
 from qstore_client.foreign import source_of
 from qstore_client.pages import Page
 from qstore_client.sync.http import Http
-from qstore_client.types import Circuit, CircuitSummary, Compared, Execution, Optimised
+from qstore_client.types import (
+    Circuit,
+    CircuitSummary,
+    CircuitVersion,
+    Compared,
+    Execution,
+    Optimised,
+    VersionDifference,
+    WholeCircuitVersion,
+)
 
 PATH = "/v1/circuits"
 
@@ -167,6 +176,21 @@ class Circuits:
     def compare(self, a: str, b: str) -> Compared:
         """Whether two circuits do the same up to a phase, or a state that tells them apart; and what they differ in."""
         return self._http.post(Compared, f"{PATH}/compare", {"a": a, "b": b})
+
+    def versions(
+        self, circuit_id: str, *, limit: int = 20, offset: int = 0, sort: str | None = None
+    ) -> Page[CircuitVersion]:
+        """What it was before each change of its gates, without them; the newest first."""
+        path = at(PATH, circuit_id, "versions")
+        return self._http.page(CircuitVersion, path, limit=limit, offset=offset, sort=sort)
+
+    def version(self, circuit_id: str, version: int) -> WholeCircuitVersion:
+        """What it was in one of its versions."""
+        return self._http.get(WholeCircuitVersion, at(PATH, circuit_id, "versions", str(version)))
+
+    def diff(self, circuit_id: str, a: int = 1, b: int | None = None) -> VersionDifference:
+        """The gates that only one of two versions has; without `b` the present one."""
+        return self._http.get(VersionDifference, at(PATH, circuit_id, "diff"), a=a, b=b)
 
     def update(
         self,
