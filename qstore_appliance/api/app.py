@@ -205,4 +205,5 @@ async def _announce_stop(app: Sanic[Any, Any]) -> None:
 async def _close(app: Sanic[Any, Any]) -> None:
     if app.ctx.unfinished:
         await asyncio.wait(app.ctx.unfinished, timeout=UNFINISHED_SECONDS)
+    app.ctx.graphql.close()
     await app.ctx.stack.aclose()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sanic import Request
 
+from qstore_appliance.api.graphql.aside import Across, Aside
 from qstore_appliance.api.graphql.loading import Loaders
 from qstore_appliance.api.graphql.naming import relocated
 from qstore_appliance.domain.accounts import Caller
@@ -28,10 +30,18 @@ class Context:
         self.request = request
         self.caller = caller
         self.appliance: Any = request.app.ctx.appliance
+        #: Called at each value.
+        self.rest: Callable[[], None] = _never
         self.done: list[str] = []
         self.submitted: dict[str, Any] = {}
         self._gates = 0
         self.loaders = self._fresh()
+
+    def goes_aside(self, aside: Aside, reading: asyncio.Semaphore) -> None:
+        """Its resolvers run in the other thread from here on."""
+        self.rest = aside.rest
+        self.appliance = Across(self.appliance, aside, asyncio.get_running_loop(), reading)
+        self.forget()
 
     def forget(self) -> None:
         """Something was changed: what was read before may be wrong now."""
@@ -72,3 +82,7 @@ def argument(name: str) -> Iterator[None]:
         yield
     except QStoreError as error:
         raise relocated(error, name) from None
+
+
+def _never() -> None:
+    """In the loop that serves everybody nobody may rest."""

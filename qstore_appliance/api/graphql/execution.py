@@ -27,6 +27,7 @@ from graphql import (
 from sanic import Request
 
 from qstore_appliance.api import envelope, faults
+from qstore_appliance.api.graphql.aside import Aside
 from qstore_appliance.api.graphql.context import Context
 from qstore_appliance.api.graphql.documents import Documents, Refused, operation
 from qstore_appliance.api.graphql.plan import Plan, Planner
@@ -61,9 +62,16 @@ class Engine:
 
     def __init__(self) -> None:
         self.schema: GraphQLSchema = schema()
+        self._aside = Aside(lambda: self._waiting > 0)
+        self._waiting = 0
         self._documents = Documents(self.schema)
         self._turns: dict[str, asyncio.Semaphore] = {}
+        #: What each of them reads at the moment.
+        self._reading: dict[str, asyncio.Semaphore] = {}
         self._users: Counter[str] = Counter()
+
+    def close(self) -> None:
+        self._aside.close()
 
     def prepare(self, asked: Asked) -> Prepared:
         """
@@ -83,14 +91,13 @@ class Engine:
         """
         try:
             if prepared.plan.kind is OperationType.MUTATION:
-                return self._shown(context, await self._executed(context, asked, prepared))
-            async with asyncio.timeout(QUERY_SECONDS), self._turn(context.caller):
-                return self._shown(context, await self._executed(context, asked, prepared))
+                return await self._answered(context, asked, prepared)
+            async with asyncio.timeout(QUERY_SECONDS), self._turn(context.caller) as reading:
+                context.goes_aside(self._aside, reading)
+                return await self._aside.run(lambda: self._answered(context, asked, prepared))
         except TimeoutError:
             late = DeadlineExceeded(f"The query took longer than {QUERY_SECONDS:g} seconds. Ask for less at once.")
             return {"data": None, "errors": [told(context.request, late)]}
-        finally:
-            context.close()
 
     async def events(self, context: Context, asked: Asked, prepared: Prepared) -> AsyncIterator[dict[str, Any]]:
         """
@@ -117,6 +124,13 @@ class Engine:
         finally:
             # What feeds it listens to the bus.
             await cast(Any, results).aclose()
+            context.close()
+
+    async def _answered(self, context: Context, asked: Asked, prepared: Prepared) -> dict[str, Any]:
+        try:
+            return self._shown(context, await self._executed(context, asked, prepared))
+        finally:
+            context.close()
 
     async def _executed(self, context: Context, asked: Asked, prepared: Prepared) -> ExecutionResult:
         result = execute(
@@ -139,17 +153,25 @@ class Engine:
         return shown
 
     @asynccontextmanager
-    async def _turn(self, caller: Caller) -> AsyncIterator[None]:
-        """One of the few places that a caller has."""
+    async def _turn(self, caller: Caller) -> AsyncIterator[asyncio.Semaphore]:
+        """One of the few places that a caller has; with what lets one of its queries at a time read."""
         turns = self._turns.setdefault(caller.bucket, asyncio.Semaphore(AT_ONCE))
+        reading = self._reading.setdefault(caller.bucket, asyncio.Semaphore(1))
         self._users[caller.bucket] += 1
         try:
-            async with turns:
-                yield
+            self._waiting += 1
+            try:
+                await turns.acquire()
+            finally:
+                self._waiting -= 1
+            try:
+                yield reading
+            finally:
+                turns.release()
         finally:
             self._users[caller.bucket] -= 1
             if not self._users[caller.bucket]:
-                del self._users[caller.bucket], self._turns[caller.bucket]
+                del self._users[caller.bucket], self._turns[caller.bucket], self._reading[caller.bucket]
 
 
 def told(request: Request, error: GraphQLError | QStoreError, *, done: list[str] | None = None) -> dict[str, Any]:

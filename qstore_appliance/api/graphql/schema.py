@@ -68,7 +68,8 @@ def _bind(kind: GraphQLObjectType, resolvers: dict[str, Callable[..., Any]]) -> 
 def _member(name: str) -> Callable[..., Any]:
     """What a value itself has under that name."""
 
-    def resolve(value: Any, _: GraphQLResolveInfo) -> Any:
+    def resolve(value: Any, info: GraphQLResolveInfo) -> Any:
+        info.context.rest()
         return value.get(name) if isinstance(value, Mapping) else getattr(value, name)
 
     return resolve

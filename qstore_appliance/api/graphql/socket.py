@@ -241,7 +241,6 @@ class Connection:
         except Exception as error:
             await self._fail(id, [told(self.request, _of_family(error))])
         finally:
-            context.close()
             if self._operations.get(id) is not None and self._operations[id].task is asyncio.current_task():
                 del self._operations[id]
 
