@@ -62,6 +62,7 @@ from qstore_appliance.services.invitations import Invitations
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.leftovers import Leftovers
 from qstore_appliance.services.members import Members
+from qstore_appliance.services.model_registry import ModelRegistry
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.optimisations import Optimisations
@@ -210,7 +211,13 @@ class Appliance:
         self.sweeps = Sweeps(database, self.jobs, clock)
         self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, self.backends, clock)
         self.usage = UsageReports(database, clock)
-        self.upkeep = Upkeep(database, clock, Leftovers(blobs))
+        self.model_registry = ModelRegistry(database, clock)
+        purges = {
+            "models": self.model_registry.purge,
+            "circuits": self.circuits.purge,
+            "datasets": self.datasets.purge,
+        }
+        self.upkeep = Upkeep(database, clock, Leftovers(blobs), purges)
         self.budgets = Budgets(database, self.costs, clock)
         self.circuit_runs = CircuitRuns(
             database, self.backends, self.calculator, self.costs, clock, settings, self.pauses

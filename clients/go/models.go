@@ -7,10 +7,11 @@ import (
 
 const modelsPath = "/v1/models"
 
-// Models are what training leaves, deployed and asked.
+// Models are what training leaves, kept in order, deployed and asked.
 type Models struct{ wire *wire }
 
-// List models; {"status": "deployed"} are those that answer.
+// List models; {"status": "deployed"} are those that answer, {"name": …} sorted by "-version" the versions of one, newest
+// first.
 func (x *Models) List(ctx context.Context, list List) (*Page[ModelSummary], error) {
 	return page[ModelSummary](ctx, x.wire, modelsPath, list)
 }
@@ -20,9 +21,34 @@ func (x *Models) Iterate(list List) *Rows[ModelSummary] {
 	return rows(x.wire, modelsPath, list, func(row ModelSummary) string { return row.ID })
 }
 
-// Get one model with its parameters and what it takes.
+// Get one model with its parameters, what it takes and where it comes from.
 func (x *Models) Get(ctx context.Context, id string) (*Model, error) {
 	return askFor[Model](ctx, x.wire, http.MethodGet, at(modelsPath, id), nil)
+}
+
+// Update changes what is given and leaves the rest.
+func (x *Models) Update(ctx context.Context, id string, patch ModelPatch) (*Model, error) {
+	return askFor[Model](ctx, x.wire, http.MethodPatch, at(modelsPath, id), patch)
+}
+
+// Promote gives a model the stage "staging" or "production", which the version that had it loses; nil takes it away.
+func (x *Models) Promote(ctx context.Context, id string, stage *string) (*Model, error) {
+	return askFor[Model](ctx, x.wire, http.MethodPost, at(modelsPath, id, "promote"), map[string]any{"stage": stage})
+}
+
+// Compare two models side by side: their numbers, what differs, and whether their scores compare.
+func (x *Models) Compare(ctx context.Context, a, b string) (*Comparison, error) {
+	return askFor[Comparison](ctx, x.wire, http.MethodPost, at(modelsPath, "compare"), CompareDraft{A: a, B: b})
+}
+
+// Delete a model; for 24 hours it can be restored.
+func (x *Models) Delete(ctx context.Context, id string) error {
+	return x.wire.ask(ctx, &request{method: http.MethodDelete, path: at(modelsPath, id)}, nil)
+}
+
+// Restore a model that was deleted within the last 24 hours.
+func (x *Models) Restore(ctx context.Context, id string) (*Model, error) {
+	return askFor[Model](ctx, x.wire, http.MethodPost, at(modelsPath, id, "restore"), nil)
 }
 
 // Deploy serves a model. Deployments.Wait returns once it answers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from pydantic import FailFast, Field, StringConstraints
@@ -57,6 +57,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     deployed_at: datetime | None
     updated_at: datetime
+    #: A `Stage` of the registry, None where it has none.
+    stage: str | None = None
+    notes: str | None = None
+    tags: list[str] = []
+    #: As `Lineage.of` reads it.
+    lineage: dict[str, Any] = {}
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -117,6 +123,3 @@ class PredictDraft(Draft):
 
     inputs: list[Row] = Field(min_length=1, max_length=100_000)
     options: PredictOptions = Field(default_factory=PredictOptions)
-
-
-SortKey = Literal["created_at", "name", "version", "status"]

@@ -23,6 +23,7 @@ from qstore_appliance.domain.configs import subject
 from qstore_appliance.domain.events import Event
 from qstore_appliance.domain.jobs import LIVE, Lease, Progress, Resources, Status, sources
 from qstore_appliance.domain.lines import back_in_front
+from qstore_appliance.domain.model_registry import version_key
 from qstore_appliance.domain.models import ModelStatus
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus
 from qstore_appliance.engine.plan import Trained
@@ -250,13 +251,15 @@ class Endings:
         self, row: JobRow, trained: Trained, inputs: dict[str, Any], model_id: str, digest: str
     ) -> None:
         name = await self._model_name(row)
+        version = await _next_version(row.organization_id, name)
         now = self._clock.now()
         await ModelRow.create(
             id=model_id,
             organization_id=row.organization_id,
             user_id=row.user_id,
             name=name,
-            version=await _next_version(row.organization_id, name),
+            version=version,
+            version_key=version_key(version),
             circuit_id=row.circuit_id,
             training_job_id=row.id,
             status=ModelStatus.TRAINED,
@@ -266,6 +269,12 @@ class Endings:
             deployment={"backend": row.backend},
             artifact_digest=digest,
             artifact_bytes=len(trained.artifact or b""),
+            lineage={
+                "circuit_version": row.circuit.get("version"),
+                "config": row.config,
+                "receipt": {**row.receipt, **trained.receipt},
+                "continued_from": row.continued_from,
+            },
             created_at=now,
             updated_at=now,
         )

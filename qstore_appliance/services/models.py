@@ -1,4 +1,7 @@
-"""Trained models and their deployments: list, deploy, retire. Their answers are in `predictions.py`."""
+"""
+Trained models and their deployments: deploy, retire. Their answers are in `predictions.py`, their versions and stages in
+`model_registry.py`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,6 @@ from qstore_appliance.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-SORTS = ("created_at", "name", "version", "status")
 DEPLOYMENT_SORTS = ("created_at", "status")
 #: An answer waits so long for the first replica; then it says "deploying".
 OPENING_SECONDS = 1.0
@@ -69,18 +71,6 @@ class Models:
 
     # Models ------------------------------------------------------------------------------------------------------
 
-    async def listed(
-        self, caller: Caller, page: Page, status: ModelStatus | None = None, sort: str | None = None
-    ) -> Listed[Model]:
-        caller.require("models:read")
-        found = ModelRow.filter(organization_id=caller.organization_id, deleted_at=None)
-        if status is not None:
-            found = found.filter(status=ModelStatus(status).value)
-        rows = await found.order_by(*order_of(sort or page.sort, SORTS)).offset(page.offset).limit(page.limit)
-        return Listed(
-            items=[row.to_domain() for row in rows], total=await found.count(), limit=page.limit, offset=page.offset
-        )
-
     async def get(self, caller: Caller, id: str) -> Model:
         """
         Raises:
@@ -103,7 +93,7 @@ class Models:
 
     async def retire(self, caller: Caller, id: str) -> Model:
         """
-        Take a model out of service for good. Retiring twice is retiring once.
+        Take a model out of service for good; its stage is free then. Retiring twice is retiring once.
 
         Raises:
             NotFound: No such model in the caller's organization.
@@ -115,7 +105,7 @@ class Models:
             if row.status != ModelStatus.RETIRED:
                 now = self._clock.now()
                 await _active(id).update(status="retired", updated_at=now)
-                await ModelRow.filter(id=id).update(status=ModelStatus.RETIRED, updated_at=now)
+                await ModelRow.filter(id=id).update(status=ModelStatus.RETIRED, stage=None, updated_at=now)
         for deployment_id in active:
             await self._stop_opening(deployment_id)
             await self._replicas.close_one(deployment_id)
@@ -155,7 +145,7 @@ class Models:
         async with self._database.transaction():
             now = self._clock.now()
             changed = (
-                await ModelRow.filter(id=id)
+                await ModelRow.filter(id=id, deleted_at=None)
                 .exclude(status=ModelStatus.RETIRED)
                 .update(status=ModelStatus.DEPLOYING, deployment=summary, updated_at=now)
             )

@@ -1,12 +1,12 @@
 """
-What a server does for its installation when it starts and once a day: the ledger's partitions are made ahead, and blobs
-that nobody wants are deleted.
+What a server does for its installation when it starts and once a day: the ledger's partitions are made ahead, what was
+deleted more than a day ago is forgotten, and blobs that nobody wants are deleted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -24,10 +24,22 @@ AGAIN_SECONDS = 600.0
 
 
 class Upkeep:
-    def __init__(self, database: Database, clock: Clock, leftovers: Leftovers) -> None:
+    """
+    Args:
+        purges: Each forgets what was deleted of one noun so long ago that it cannot be restored.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        leftovers: Leftovers,
+        purges: Mapping[str, Callable[[], Awaitable[int]]] | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._leftovers = leftovers
+        self._purges = dict(purges or {})
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -48,7 +60,8 @@ class Upkeep:
 
     async def _look_daily(self, pause: float) -> None:
         while True:
-            pause = min(pause, await self._tried(self._leftovers.sweep))
+            # First what refers to blobs, then the blobs to which nothing refers any more.
+            pause = min(pause, await self._tried(self._purge), await self._tried(self._leftovers.sweep))
             await asyncio.sleep(pause)
             pause = await self._tried(self._partitions)
 
@@ -56,6 +69,12 @@ class Upkeep:
         made = await make_ahead(self._database, self._clock.now())
         if made:
             log.info("upkeep.partitions_made", partitions=made)
+
+    async def _purge(self) -> None:
+        for noun, purge in self._purges.items():
+            gone = await purge()
+            if gone:
+                log.info("upkeep.purged", noun=noun, count=gone)
 
     async def _tried(self, work: Callable[[], Awaitable[object]]) -> float:
         """Returns: seconds until the next look."""

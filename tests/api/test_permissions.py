@@ -26,6 +26,7 @@ KINDS = {"circuits": "circuit", "datasets": "dataset", "jobs": "job", "models": 
          "invitations": "invite"}  # fmt: skip
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/models/{id}/predict": {"inputs": [[0.0]]},
+    "/v1/models/{id}/promote": {"stage": "production"},
     "/v1/jobs/{id}/top-up": {"budget_limit": 1.0},
     "/v1/users/{id}": {"role": "viewer"},
 }

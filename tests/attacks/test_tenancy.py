@@ -30,6 +30,7 @@ KINDS = {"circuits": "circuit", "datasets": "dataset", "jobs": "job", "models": 
 IRIS = {"type": "iris", "features": {"method": "pca", "count": 2}}
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/models/{id}/predict": {"inputs": [[0.0]]},
+    "/v1/models/{id}/promote": {"stage": "production"},
     "/v1/jobs/{id}/top-up": {"budget_limit": 1.0},
     "/v1/circuits/{id}": {"name": "mine"},
     "/v1/users/{id}": {"role": "viewer"},

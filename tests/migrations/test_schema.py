@@ -20,6 +20,8 @@ from qstore_appliance.database.migrations import VERSIONS, runner
 from qstore_appliance.database.tables.accounts import OrganizationRow, UserRow
 from qstore_appliance.database.tables.costs import BudgetRow, CostEventRow, ReservationRow
 from qstore_appliance.database.tables.members import MembershipRow
+from qstore_appliance.database.tables.models import ModelRow
+from qstore_appliance.domain.model_registry import version_key
 from qstore_appliance.errors import ConfigurationInvalid
 from qstore_appliance.settings import Database as DatabaseSettings
 from qstore_appliance.settings import Settings
@@ -27,8 +29,8 @@ from qstore_appliance.settings import Settings
 DIALECTS = ("sqlite", "postgres")
 #: What Tortoise cannot say, and the migrations add.
 EXTRA = {
-    "sqlite": {"uid_datasets_imported", "idx_training_jobs_live"},
-    "postgres": {"uid_datasets_imported", "idx_circuits_metadata", "idx_training_jobs_live"},
+    "sqlite": {"uid_datasets_imported", "idx_training_jobs_live", "uid_models_stage"},
+    "postgres": {"uid_datasets_imported", "idx_circuits_metadata", "idx_training_jobs_live", "uid_models_stage"},
 }
 SAFE = re.compile(
     r"CREATE TABLE |CREATE (UNIQUE )?INDEX |ALTER TABLE \S+ ADD COLUMN |INSERT INTO |UPDATE ", re.IGNORECASE
@@ -277,6 +279,38 @@ async def test_people_of_a_database_in_use(database: Database) -> None:
     assert (rows["user_0"].role, rows["user_7"].role) == ("owner", "viewer")
     assert (rows["user_1"].to_domain().disabled, rows["user_2"].to_domain().disabled) == (True, False)
     assert rows["user_3"].created_at == rows["user_3"].user.created_at
+
+
+async def test_models_of_a_database_in_use(database: Database) -> None:
+    """Models get the key that their versions sort by, and from their jobs where they come from."""
+    await runner.migrate(database, tuple(version for version in VERSIONS if version < "0060"))
+    query = database.connection.execute_query
+    now, no = ("datetime('now') || '+00:00'", "0") if database.dialect == "sqlite" else ("now()", "false")
+    await query(
+        "INSERT INTO training_jobs (id, organization_id, user_id, circuit_id, circuit, status, priority, config, backend,"
+        " progress, metrics, resources, receipt, estimated_cost, cost, tags, seq, fence, attempt, cancel_requested,"
+        " checkpoint_epoch, created_at, updated_at) VALUES ('job_1', 'org_1', 'u', 'c', '{\"version\": 3}', 'completed',"
+        " 'low', '{\"epochs\": 5}', 'native', '{}', '{}', '{}', '{\"seed\": 7}', 0, 0, '[]', 0, 0, 0,"
+        f" {no}, 0, {now}, {now})"
+    )
+    for number, job in ((1, "'job_1'"), (9, "NULL"), (10, "NULL"), (300, "'job_lost'")):
+        await query(
+            "INSERT INTO models (id, organization_id, user_id, name, version, circuit_id, training_job_id, status, metrics,"
+            " parameters, inputs, deployment, artifact_digest, artifact_bytes, created_at, updated_at) VALUES"
+            f" ('model_{number}', 'org_1', 'u', 'digits', '{number}.0.0', 'c', {job}, 'trained', '{{}}', '{{}}', '{{}}',"
+            f" '{{}}', 'sha256:0', 1, {now}, {now})"
+        )
+
+    assert "0060_model_registry" in await database.migrate()
+
+    rows = await ModelRow.all().order_by("version_key")
+    assert [(row.version, row.version_key) for row in rows] == [
+        (version, version_key(version)) for version in ("1.0.0", "9.0.0", "10.0.0", "300.0.0")
+    ]
+    assert rows[0].lineage == {
+        "circuit_version": 3, "config": {"epochs": 5}, "receipt": {"seed": 7}, "continued_from": None
+    }  # fmt: skip
+    assert [(row.lineage, row.tags, row.stage) for row in rows[1:]] == [({}, [], None)] * 3
 
 
 async def test_failed_version_changes_nothing(database: Database, second: tuple[str, ...]) -> None:

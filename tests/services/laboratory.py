@@ -21,6 +21,7 @@ from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
 from qstore_appliance.services.jobs import Jobs
+from qstore_appliance.services.model_registry import ModelRegistry
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.sweeps import Sweeps
@@ -125,6 +126,7 @@ class Laboratory:
         self.top_ups = TopUps(database, self.queue, self.events, self.reservations, self.backends, clock)
         self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
         self.sweeps = Sweeps(database, self.jobs, clock)
+        self.model_registry = ModelRegistry(database, clock)
         self.models = Models(
             database, self.blobs, self.replicas, self.backends, self.costs, clock, settings, self.events
         )

@@ -268,7 +268,7 @@ async def test_other_organizations_see_nothing(laboratory: Laboratory) -> None:
     ):
         with pytest.raises(NotFound):
             await attempt
-    assert (await laboratory.models.listed(bob, Page())).total == 0
+    assert (await laboratory.model_registry.listed(bob, Page())).total == 0
     assert (await laboratory.models.deployments(bob, Page())).total == 0
 
 
@@ -284,21 +284,6 @@ async def test_viewers_ask_and_do_not_deploy(laboratory: Laboratory) -> None:
         await laboratory.models.deploy(viewer, model_id, DeploymentDraft())
     with pytest.raises(Forbidden):
         await laboratory.models.retire(viewer, model_id)
-
-
-async def test_lists_filter_and_sort(laboratory: Laboratory) -> None:
-    """Models are listed by status, in the order asked for; an unknown order is refused."""
-    caller = await laboratory.caller()
-    first, second = [await laboratory.trained_model(caller) for _ in range(2)]
-    await laboratory.models.deploy(caller, second, DeploymentDraft())
-
-    by_version = await laboratory.models.listed(caller, Page(), sort="version")
-    deployed = await laboratory.models.listed(caller, Page(), ModelStatus.DEPLOYED)
-
-    assert [model.id for model in by_version.items] == [first, second]
-    assert [model.id for model in deployed.items] == [second]
-    with pytest.raises(ValidationFailed):
-        await laboratory.models.listed(caller, Page(sort="password"))
 
 
 async def test_retiring_while_it_opens(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:

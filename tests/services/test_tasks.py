@@ -104,7 +104,7 @@ async def test_a_sampling_counts_and_leaves_no_model(laboratory: Laboratory) -> 
     assert (job.resources.circuits_executed, job.resources.total_shots) == (1, 500)
     assert job.resources.backend_used == "native"
     assert job.progress.percentage == 100
-    assert (await laboratory.models.listed(caller, Page())).total == 0
+    assert (await laboratory.model_registry.listed(caller, Page())).total == 0
     assert (await laboratory.jobs.logs(caller, job.id))[-1].message == "Completed: 1 outcomes."
 
 

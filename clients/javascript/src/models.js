@@ -2,7 +2,7 @@ import { at } from './http.js';
 
 const PATH = '/v1/models';
 
-/** Models: what training leaves, deployed and asked. */
+/** Models: what training leaves, kept in order, deployed and asked. */
 export class Models {
   #http;
 
@@ -12,7 +12,10 @@ export class Models {
   }
 
   /**
-   * @param {{status?: string, limit?: number, offset?: number, sort?: string}} [options]
+   * With `name` and `sort: '-version'` the versions of one model, newest first; `tags` are any of them.
+   *
+   * @param {{status?: string, name?: string, stage?: string, tags?: string | string[], circuit_id?: string, limit?: number,
+   *   offset?: number, sort?: string}} [options]
    * @returns {Promise<import('./pages.js').Page<import('./schemas.js').ModelSummary>>}
    */
   async list(options = {}) {
@@ -20,7 +23,8 @@ export class Models {
   }
 
   /**
-   * @param {{status?: string, sort?: string, pageSize?: number}} [options]
+   * @param {{status?: string, name?: string, stage?: string, tags?: string | string[], circuit_id?: string, sort?: string,
+   *   pageSize?: number}} [options]
    * @returns {AsyncGenerator<import('./schemas.js').ModelSummary, void, void>}
    */
   iterate(options) {
@@ -28,13 +32,65 @@ export class Models {
   }
 
   /**
-   * One model with its parameters and what it takes.
+   * One model with its parameters, what it takes and where it comes from.
    *
    * @param {string} id
    * @returns {Promise<import('./schemas.js').Model>}
    */
   async get(id) {
     return this.#http.ask('GET', at(PATH, id));
+  }
+
+  /**
+   * Change what is given and leave the rest.
+   *
+   * @param {string} id
+   * @param {import('./schemas.js').ModelPatch} patch
+   * @returns {Promise<import('./schemas.js').Model>}
+   */
+  async update(id, patch) {
+    return this.#http.ask('PATCH', at(PATH, id), { json: patch });
+  }
+
+  /**
+   * Give a model the stage `staging` or `production`, which the version that had it loses; null takes it away.
+   *
+   * @param {string} id
+   * @param {'staging' | 'production' | null} stage
+   * @returns {Promise<import('./schemas.js').Model>}
+   */
+  async promote(id, stage) {
+    return this.#http.ask('POST', at(PATH, id, 'promote'), { json: { stage } });
+  }
+
+  /**
+   * Two models side by side: their numbers, what differs, and whether their scores compare.
+   *
+   * @param {string} a
+   * @param {string} b
+   * @returns {Promise<import('./schemas.js').Comparison>}
+   */
+  async compare(a, b) {
+    return this.#http.ask('POST', at(PATH, 'compare'), { json: { a, b } });
+  }
+
+  /**
+   * For 24 hours it can be restored.
+   *
+   * @param {string} id
+   */
+  async delete(id) {
+    await this.#http.ask('DELETE', at(PATH, id));
+  }
+
+  /**
+   * Bring back a model that was deleted within the last 24 hours.
+   *
+   * @param {string} id
+   * @returns {Promise<import('./schemas.js').Model>}
+   */
+  async restore(id) {
+    return this.#http.ask('POST', at(PATH, id, 'restore'));
   }
 
   /**

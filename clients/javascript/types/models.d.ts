@@ -1,33 +1,82 @@
-/** Models: what training leaves, deployed and asked. */
+/** Models: what training leaves, kept in order, deployed and asked. */
 export class Models {
     /** @param {import('./http.js').Http} http */
     constructor(http: import("./http.js").Http);
     /**
-     * @param {{status?: string, limit?: number, offset?: number, sort?: string}} [options]
+     * With `name` and `sort: '-version'` the versions of one model, newest first; `tags` are any of them.
+     *
+     * @param {{status?: string, name?: string, stage?: string, tags?: string | string[], circuit_id?: string, limit?: number,
+     *   offset?: number, sort?: string}} [options]
      * @returns {Promise<import('./pages.js').Page<import('./schemas.js').ModelSummary>>}
      */
     list(options?: {
         status?: string;
+        name?: string;
+        stage?: string;
+        tags?: string | string[];
+        circuit_id?: string;
         limit?: number;
         offset?: number;
         sort?: string;
     }): Promise<import("./pages.js").Page<import("./schemas.js").ModelSummary>>;
     /**
-     * @param {{status?: string, sort?: string, pageSize?: number}} [options]
+     * @param {{status?: string, name?: string, stage?: string, tags?: string | string[], circuit_id?: string, sort?: string,
+     *   pageSize?: number}} [options]
      * @returns {AsyncGenerator<import('./schemas.js').ModelSummary, void, void>}
      */
     iterate(options?: {
         status?: string;
+        name?: string;
+        stage?: string;
+        tags?: string | string[];
+        circuit_id?: string;
         sort?: string;
         pageSize?: number;
     }): AsyncGenerator<import("./schemas.js").ModelSummary, void, void>;
     /**
-     * One model with its parameters and what it takes.
+     * One model with its parameters, what it takes and where it comes from.
      *
      * @param {string} id
      * @returns {Promise<import('./schemas.js').Model>}
      */
     get(id: string): Promise<import("./schemas.js").Model>;
+    /**
+     * Change what is given and leave the rest.
+     *
+     * @param {string} id
+     * @param {import('./schemas.js').ModelPatch} patch
+     * @returns {Promise<import('./schemas.js').Model>}
+     */
+    update(id: string, patch: import("./schemas.js").ModelPatch): Promise<import("./schemas.js").Model>;
+    /**
+     * Give a model the stage `staging` or `production`, which the version that had it loses; null takes it away.
+     *
+     * @param {string} id
+     * @param {'staging' | 'production' | null} stage
+     * @returns {Promise<import('./schemas.js').Model>}
+     */
+    promote(id: string, stage: "staging" | "production" | null): Promise<import("./schemas.js").Model>;
+    /**
+     * Two models side by side: their numbers, what differs, and whether their scores compare.
+     *
+     * @param {string} a
+     * @param {string} b
+     * @returns {Promise<import('./schemas.js').Comparison>}
+     */
+    compare(a: string, b: string): Promise<import("./schemas.js").Comparison>;
+    /**
+     * For 24 hours it can be restored.
+     *
+     * @param {string} id
+     */
+    delete(id: string): Promise<void>;
+    /**
+     * Bring back a model that was deleted within the last 24 hours.
+     *
+     * @param {string} id
+     * @returns {Promise<import('./schemas.js').Model>}
+     */
+    restore(id: string): Promise<import("./schemas.js").Model>;
     /**
      * Serve a model. `client.deployments.wait(answer.deployment_id)` returns once it answers.
      *

@@ -13,9 +13,11 @@ from qstore_appliance.api.graphql.context import argument
 from qstore_appliance.api.graphql.jobs import circuit
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.jobs import Job
+from qstore_appliance.domain.model_registry import Lineage, ModelFilter, Stage
 from qstore_appliance.domain.models import Deployment, DeploymentDraft, Model, ModelStatus
 from qstore_appliance.errors import NotFound
-from qstore_appliance.services.models import DEPLOYMENT_SORTS, SORTS
+from qstore_appliance.services.model_registry import SORTS
+from qstore_appliance.services.models import DEPLOYMENT_SORTS
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,12 +32,20 @@ async def model(_: None, info: GraphQLResolveInfo, id: str) -> Model | None:
 
 
 async def models(_: None, info: GraphQLResolveInfo, filter: dict[str, Any] | None = None, **paging: Any) -> list[Model]:
-    status = (filter or {}).get("status")
-    wanted = page(paging, SORTS)
-    listed = await info.context.appliance.models.listed(
-        info.context.caller, wanted, ModelStatus(status) if status else None, wanted.sort
+    asked = sent(filter or {})
+    wanted = ModelFilter(
+        status=ModelStatus(asked["status"]) if asked.get("status") else None,
+        name=asked.get("name"),
+        stage=Stage(asked["stage"]) if asked.get("stage") else None,
+        circuit_id=asked.get("circuit_id"),
+        tags=tuple(asked.get("tags") or ()),
     )
-    return list(listed.items)
+    registry = info.context.appliance.model_registry
+    return list((await registry.listed(info.context.caller, page(paging, SORTS), wanted)).items)
+
+
+def lineage(model: Model, _: GraphQLResolveInfo) -> Lineage:
+    return Lineage.of(model.lineage, model.training_job_id)
 
 
 def storage(model: Model, _: GraphQLResolveInfo) -> Storage:
@@ -108,6 +118,7 @@ RESOLVERS = {
     "Model.trainingJob": training_job,
     "Model.deployment": newest_deployment,
     "Model.storage": storage,
+    "Model.lineage": lineage,
     "Deployment.model": model_of,
     "Deployment.endpoint": endpoint,
     "Deployment.replicas": replicas,

@@ -1,4 +1,4 @@
-"""Trained models: find, deploy, ask, retire."""
+"""Trained models: find, keep in order, compare, deploy, ask, retire."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ import msgspec
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from qstore_appliance.api.envelope import created, listing, success
-from qstore_appliance.api.inputs import body, one, page
+from qstore_appliance.api.envelope import created, listing, nothing, success
+from qstore_appliance.api.inputs import body, choice, one, page, several
 from qstore_appliance.api.registry import LARGE_BODY, Query, Routes
 from qstore_appliance.domain.costs import dollars
+from qstore_appliance.domain.model_registry import (
+    CompareDraft,
+    Comparison,
+    Lineage,
+    ModelFilter,
+    ModelPatch,
+    PromoteDraft,
+    Stage,
+)
 from qstore_appliance.domain.models import (
     Answer,
     Deployment,
@@ -21,8 +30,7 @@ from qstore_appliance.domain.models import (
     ModelStatus,
     PredictDraft,
 )
-from qstore_appliance.errors import ValidationFailed
-from qstore_appliance.services.models import SORTS
+from qstore_appliance.services.model_registry import SORTS
 
 routes = Routes("models")
 
@@ -30,6 +38,17 @@ STATUS = Query(
     name="status",
     description="Only models in this state.",
     schema={"type": "string", "enum": [status.value for status in ModelStatus]},
+)
+FILTERS = (
+    STATUS,
+    Query(name="name", description="Only versions of the model of this name."),
+    Query(
+        name="stage",
+        description="Only models in this stage.",
+        schema={"type": "string", "enum": [stage.value for stage in Stage]},
+    ),
+    Query(name="tags", description="Only models with any of these tags, separated by commas."),
+    Query(name="circuit_id", description="Only models of this circuit."),
 )
 
 
@@ -41,12 +60,18 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`inputs` says what predictions take: raw features, as in the data set that the model learned from."""
+    """
+    `inputs` says what predictions take: raw features, as in the data set that the model learned from. `lineage` says where
+    the model comes from.
+    """
 
     id: str
     user_id: str
     name: str
     version: str
+    stage: Stage | None
+    notes: str | None
+    tags: list[str]
     circuit_id: str
     training_job_id: str | None
     status: ModelStatus
@@ -55,6 +80,7 @@ class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any]
     deployment: dict[str, Any] | None
     storage: Storage
+    lineage: Lineage
     created_at: datetime
     deployed_at: datetime | None
     updated_at: datetime
@@ -65,6 +91,8 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     status: ModelStatus
+    stage: Stage | None
+    tags: list[str]
     circuit_id: str
     training_job_id: str | None
     metrics: dict[str, Any]
@@ -106,6 +134,9 @@ def shown(request: Request, model: Model) -> ModelAnswer:
         user_id=model.user_id,
         name=model.name,
         version=model.version,
+        stage=Stage(model.stage) if model.stage else None,
+        notes=model.notes,
+        tags=model.tags,
         circuit_id=model.circuit_id,
         training_job_id=model.training_job_id,
         status=model.status,
@@ -114,6 +145,7 @@ def shown(request: Request, model: Model) -> ModelAnswer:
         inputs=model.inputs,
         deployment=deployment or None,
         storage=Storage(artifact_url=model.artifact_digest, size_mb=round(model.artifact_bytes / 1e6, 6)),
+        lineage=Lineage.of(model.lineage, model.training_job_id),
         created_at=model.created_at,
         deployed_at=model.deployed_at,
         updated_at=model.updated_at,
@@ -126,6 +158,8 @@ def row(model: Model) -> ModelRow:
         name=model.name,
         version=model.version,
         status=model.status,
+        stage=Stage(model.stage) if model.stage else None,
+        tags=model.tags,
         circuit_id=model.circuit_id,
         training_job_id=model.training_job_id,
         metrics={
@@ -136,23 +170,67 @@ def row(model: Model) -> ModelRow:
     )
 
 
-@routes.get("/v1/models", "models:read", answer=ModelRow, paged=True, query=(STATUS,))
+@routes.get("/v1/models", "models:read", answer=ModelRow, paged=True, query=FILTERS)
 async def listed(request: Request) -> HTTPResponse:
-    """The organization's models, with the numbers of their metrics."""
-    status = one(request, "status")
-    if status is not None and status not in set(ModelStatus):
-        raise ValidationFailed.field("status", f"must be one of {', '.join(ModelStatus)}")
-    wanted = page(request, SORTS)
-    models = await request.app.ctx.appliance.models.listed(
-        request.ctx.caller, wanted, ModelStatus(status) if status else None, wanted.sort
+    """The organization's models, with the numbers of their metrics; `sort=version` sorts as versions do."""
+    status, stage = choice(request, "status", tuple(ModelStatus)), choice(request, "stage", tuple(Stage))
+    wanted = ModelFilter(
+        status=ModelStatus(status) if status else None,
+        name=one(request, "name", 255),
+        stage=Stage(stage) if stage else None,
+        circuit_id=one(request, "circuit_id"),
+        tags=tuple(several(request, "tags")),
     )
+    registry = request.app.ctx.appliance.model_registry
+    models = await registry.listed(request.ctx.caller, page(request, SORTS), wanted)
     return listing(request, models, [row(model) for model in models.items])
+
+
+@routes.post("/v1/models/compare", "models:read", body=CompareDraft, answer=Comparison)
+async def compare(request: Request) -> HTTPResponse:
+    """Two models side by side: their numbers, what differs in where they come from, and whether their scores compare."""
+    draft = body(request, CompareDraft)
+    registry = request.app.ctx.appliance.model_registry
+    return success(request, await registry.compare(request.ctx.caller, draft.a, draft.b))
 
 
 @routes.get("/v1/models/{id}", "models:read", answer=ModelAnswer)
 async def get(request: Request, id: str) -> HTTPResponse:
-    """One model with its parameters and what it takes."""
+    """One model with its parameters, what it takes and where it comes from."""
     return success(request, shown(request, await request.app.ctx.appliance.models.get(request.ctx.caller, id)))
+
+
+@routes.patch("/v1/models/{id}", "models:write", body=ModelPatch, answer=ModelAnswer)
+async def update(request: Request, id: str) -> HTTPResponse:
+    """Change a model's name, version, notes or tags; what is not sent stays."""
+    patch = body(request, ModelPatch)
+    return success(
+        request, shown(request, await request.app.ctx.appliance.model_registry.update(request.ctx.caller, id, patch))
+    )
+
+
+@routes.delete("/v1/models/{id}", "models:write", status=204)
+async def delete(request: Request, id: str) -> HTTPResponse:
+    """Delete a model. For 24 hours it can be restored, then its space is freed. One that is served stays: 409."""
+    await request.app.ctx.appliance.model_registry.delete(request.ctx.caller, id)
+    return nothing()
+
+
+@routes.post("/v1/models/{id}/restore", "models:write", answer=ModelAnswer)
+async def restore(request: Request, id: str) -> HTTPResponse:
+    """Bring back a model that was deleted within the last 24 hours; its stage is not."""
+    return success(
+        request, shown(request, await request.app.ctx.appliance.model_registry.restore(request.ctx.caller, id))
+    )
+
+
+@routes.post("/v1/models/{id}/promote", "models:deploy", body=PromoteDraft, answer=ModelAnswer)
+async def promote(request: Request, id: str) -> HTTPResponse:
+    """Give a model a stage, which the version of its name that had it loses; `null` takes it away."""
+    draft = body(request, PromoteDraft)
+    return success(
+        request, shown(request, await request.app.ctx.appliance.model_registry.promote(request.ctx.caller, id, draft))
+    )
 
 
 @routes.post("/v1/models/{id}/deploy", "models:deploy", body=DeploymentDraft, answer=DeployAnswer, status=201)

@@ -1,4 +1,4 @@
-"""Trained models and their deployments."""
+"""Trained models, the tags that they are listed by, and their deployments."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class ModelRow(Row):
     user_id = fields.CharField(max_length=40, db_index=True)
     name = fields.CharField(max_length=255)
     version = fields.CharField(max_length=50)
+    #: What versions sort by, see `domain/model_registry.py`.
+    version_key = fields.CharField(max_length=500, default="", db_default="")
     circuit_id = fields.CharField(max_length=40, db_index=True)
     training_job_id = fields.CharField(max_length=40, null=True, unique=True)
     status = fields.CharField(max_length=50)
@@ -25,6 +27,11 @@ class ModelRow(Row):
     deployment: dict[str, Any] = fields.JSONField(default=dict)
     artifact_digest = fields.CharField(max_length=80)
     artifact_bytes = fields.BigIntField()
+    #: Each of a name's versions has another, or none; an index of the migrations sees to it.
+    stage = fields.CharField(max_length=20, null=True)
+    notes = fields.TextField(null=True)
+    tags: list[str] = fields.JSONField(default=list, db_default=[])
+    lineage: dict[str, Any] = fields.JSONField(default=dict, db_default={})
     created_at = fields.DatetimeField(auto_now_add=True)
     deployed_at = fields.DatetimeField(null=True)
     updated_at = fields.DatetimeField(auto_now=True)
@@ -33,7 +40,11 @@ class ModelRow(Row):
     class Meta:
         table = "models"
         unique_together = (("organization_id", "name", "version"),)
-        indexes = (("organization_id", "created_at", "id"), ("organization_id", "status"))
+        indexes = (
+            ("organization_id", "created_at", "id"),
+            ("organization_id", "status"),
+            ("organization_id", "version_key", "id"),
+        )
 
     def to_domain(self) -> Model:
         return Model(
@@ -54,7 +65,27 @@ class ModelRow(Row):
             created_at=self.created_at,
             deployed_at=self.deployed_at,
             updated_at=self.updated_at,
+            stage=self.stage,
+            notes=self.notes,
+            tags=list(self.tags),
+            lineage=self.lineage,
         )
+
+
+class ModelTagRow(Row):
+    """One tag of one model: a list by tag reads this table's index, never the JSON."""
+
+    id = fields.BigIntField(primary_key=True)
+    organization_id = fields.CharField(max_length=40)
+    tag = fields.CharField(max_length=100)
+    model: fields.ForeignKeyRelation[ModelRow] = fields.ForeignKeyField(
+        "qstore.ModelRow", related_name="tag_rows", on_delete=fields.CASCADE, db_index=True
+    )
+    model_id: str
+
+    class Meta:
+        table = "model_tags"
+        unique_together = (("organization_id", "tag", "model"),)
 
 
 class DeploymentRow(Row):

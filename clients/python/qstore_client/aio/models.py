@@ -1,16 +1,18 @@
-"""Models: what training leaves, deployed and asked."""
+"""Models: what training leaves, kept in order, deployed and asked."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from qstore_client import arrays
 from qstore_client.aio.http import Http
 from qstore_client.bodies import at, sent
+from qstore_client.decoding import decode
 from qstore_client.pages import Page
 from qstore_client.types import (
     AutoScalingDraft,
+    Comparison,
     DeploymentStarted,
     Model,
     ModelSummary,
@@ -26,18 +28,67 @@ class Models:
         self._http = http
 
     async def list(
-        self, *, status: str | None = None, limit: int = 20, offset: int = 0, sort: str | None = None
+        self,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        stage: str | None = None,
+        tags: Sequence[str] | None = None,
+        circuit_id: str | None = None,
+        limit: int = 20,
+        offset: int = 0,
+        sort: str | None = None,
     ) -> Page[ModelSummary]:
-        return await self._http.page(ModelSummary, PATH, status=status, limit=limit, offset=offset, sort=sort)
+        """With `name` and `sort="-version"` the versions of one model, newest first; `tags` are any of them."""
+        wanted = _wanted(status, name, stage, tags, circuit_id)
+        return await self._http.page(ModelSummary, PATH, **wanted, limit=limit, offset=offset, sort=sort)
 
     def iterate(
-        self, *, status: str | None = None, sort: str | None = None, page_size: int = 100
+        self,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        stage: str | None = None,
+        tags: Sequence[str] | None = None,
+        circuit_id: str | None = None,
+        sort: str | None = None,
+        page_size: int = 100,
     ) -> AsyncIterator[ModelSummary]:
-        return self._http.rows(ModelSummary, PATH, page_size, status=status, sort=sort)
+        wanted = _wanted(status, name, stage, tags, circuit_id)
+        return self._http.rows(ModelSummary, PATH, page_size, **wanted, sort=sort)
 
     async def get(self, model_id: str) -> Model:
-        """One model with its parameters and what it takes."""
+        """One model with its parameters, what it takes and where it comes from."""
         return await self._http.get(Model, at(PATH, model_id))
+
+    async def update(
+        self,
+        model_id: str,
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        notes: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Model:
+        """Change what is given and leave the rest."""
+        body = sent(name=name, version=version, notes=notes, tags=tags)
+        return decode(Model, (await self._http.ask("PATCH", at(PATH, model_id), json=body)).data)
+
+    async def promote(self, model_id: str, stage: str | None) -> Model:
+        """Give a model the stage `staging` or `production`, which the version that had it loses; None takes it away."""
+        return await self._http.post(Model, at(PATH, model_id, "promote"), {"stage": stage})
+
+    async def compare(self, a: str, b: str) -> Comparison:
+        """Two models side by side: their numbers, what differs, and whether their scores compare."""
+        return await self._http.post(Comparison, at(PATH, "compare"), {"a": a, "b": b})
+
+    async def delete(self, model_id: str) -> None:
+        """For 24 hours it can be restored."""
+        await self._http.ask("DELETE", at(PATH, model_id))
+
+    async def restore(self, model_id: str) -> Model:
+        """Bring back a model that was deleted within the last 24 hours."""
+        return await self._http.post(Model, at(PATH, model_id, "restore"))
 
     async def deploy(
         self,
@@ -79,3 +130,10 @@ class Models:
     async def retire(self, model_id: str) -> Model:
         """Take a model out of service for good."""
         return await self._http.post(Model, at(PATH, model_id, "retire"))
+
+
+def _wanted(
+    status: str | None, name: str | None, stage: str | None, tags: Sequence[str] | None, circuit_id: str | None
+) -> dict[str, str | None]:
+    joined = ",".join(tags) if tags else None
+    return {"status": status, "name": name, "stage": stage, "tags": joined, "circuit_id": circuit_id}

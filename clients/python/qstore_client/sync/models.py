@@ -1,17 +1,19 @@
 # Written by `generate` from `aio/models.py`; not by hand.
-"""Models: what training leaves, deployed and asked."""
+"""Models: what training leaves, kept in order, deployed and asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from qstore_client import arrays
 from qstore_client.bodies import at, sent
+from qstore_client.decoding import decode
 from qstore_client.pages import Page
 from qstore_client.sync.http import Http
 from qstore_client.types import (
     AutoScalingDraft,
+    Comparison,
     DeploymentStarted,
     Model,
     ModelSummary,
@@ -27,18 +29,67 @@ class Models:
         self._http = http
 
     def list(
-        self, *, status: str | None = None, limit: int = 20, offset: int = 0, sort: str | None = None
+        self,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        stage: str | None = None,
+        tags: Sequence[str] | None = None,
+        circuit_id: str | None = None,
+        limit: int = 20,
+        offset: int = 0,
+        sort: str | None = None,
     ) -> Page[ModelSummary]:
-        return self._http.page(ModelSummary, PATH, status=status, limit=limit, offset=offset, sort=sort)
+        """With `name` and `sort="-version"` the versions of one model, newest first; `tags` are any of them."""
+        wanted = _wanted(status, name, stage, tags, circuit_id)
+        return self._http.page(ModelSummary, PATH, **wanted, limit=limit, offset=offset, sort=sort)
 
     def iterate(
-        self, *, status: str | None = None, sort: str | None = None, page_size: int = 100
+        self,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        stage: str | None = None,
+        tags: Sequence[str] | None = None,
+        circuit_id: str | None = None,
+        sort: str | None = None,
+        page_size: int = 100,
     ) -> Iterator[ModelSummary]:
-        return self._http.rows(ModelSummary, PATH, page_size, status=status, sort=sort)
+        wanted = _wanted(status, name, stage, tags, circuit_id)
+        return self._http.rows(ModelSummary, PATH, page_size, **wanted, sort=sort)
 
     def get(self, model_id: str) -> Model:
-        """One model with its parameters and what it takes."""
+        """One model with its parameters, what it takes and where it comes from."""
         return self._http.get(Model, at(PATH, model_id))
+
+    def update(
+        self,
+        model_id: str,
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        notes: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Model:
+        """Change what is given and leave the rest."""
+        body = sent(name=name, version=version, notes=notes, tags=tags)
+        return decode(Model, (self._http.ask("PATCH", at(PATH, model_id), json=body)).data)
+
+    def promote(self, model_id: str, stage: str | None) -> Model:
+        """Give a model the stage `staging` or `production`, which the version that had it loses; None takes it away."""
+        return self._http.post(Model, at(PATH, model_id, "promote"), {"stage": stage})
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """Two models side by side: their numbers, what differs, and whether their scores compare."""
+        return self._http.post(Comparison, at(PATH, "compare"), {"a": a, "b": b})
+
+    def delete(self, model_id: str) -> None:
+        """For 24 hours it can be restored."""
+        self._http.ask("DELETE", at(PATH, model_id))
+
+    def restore(self, model_id: str) -> Model:
+        """Bring back a model that was deleted within the last 24 hours."""
+        return self._http.post(Model, at(PATH, model_id, "restore"))
 
     def deploy(
         self,
@@ -80,3 +131,10 @@ class Models:
     def retire(self, model_id: str) -> Model:
         """Take a model out of service for good."""
         return self._http.post(Model, at(PATH, model_id, "retire"))
+
+
+def _wanted(
+    status: str | None, name: str | None, stage: str | None, tags: Sequence[str] | None, circuit_id: str | None
+) -> dict[str, str | None]:
+    joined = ",".join(tags) if tags else None
+    return {"status": status, "name": name, "stage": stage, "tags": joined, "circuit_id": circuit_id}
