@@ -44,6 +44,7 @@ from qstore_appliance.services.announcements import Announcements
 from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.budgets import Budgets
+from qstore_appliance.services.capsules import Capsules
 from qstore_appliance.services.channels import Channels
 from qstore_appliance.services.circuit_jobs import CircuitJobs
 from qstore_appliance.services.circuit_runs import CircuitRuns
@@ -78,6 +79,7 @@ from qstore_appliance.services.seals import Stamp
 from qstore_appliance.services.second_factors import SecondFactors
 from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.services.sign_ins import SignIns
+from qstore_appliance.services.signatures import Signatures
 from qstore_appliance.services.spending import Spending
 from qstore_appliance.services.sweeps import Sweeps
 from qstore_appliance.services.top_ups import TopUps
@@ -212,6 +214,11 @@ class Appliance:
         self.top_ups = TopUps(database, self.queue, self.events, self.runs.reservations, self.backends, clock)
         self.usage = UsageReports(database, clock)
         self.model_registry = ModelRegistry(database, clock)
+        signatures = Signatures(
+            lambda: _secret(settings.signing_key_file, "archives are signed with another key from then on"),
+            settings.trusted_keys_dir,
+        )
+        self.capsules = Capsules(database, blobs, self.calculator, self.circuits, signatures, clock)
         purges = {
             "models": self.model_registry.purge,
             "circuits": self.circuits.purge,
@@ -471,8 +478,13 @@ def _in_use(settings: Settings, descriptor: int) -> DataDirectoryInUse:
     )
 
 
-def _secret(file: Path) -> bytes:
-    """The installation's secret, made at the first start. Whoever can read it can sign in as anybody."""
+def _secret(file: Path, without: str = "everybody signs in again") -> bytes:
+    """
+    A secret of the installation, made when it is needed first: whoever can read it can act in its place.
+
+    Args:
+        without: What it means to lose it.
+    """
     try:
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -487,7 +499,7 @@ def _secret(file: Path) -> bytes:
     if mode:
         raise ConfigurationInvalid(f"{file} can be read by others; run: chmod 600 {file}")
     if len(content) < 32:
-        raise ConfigurationInvalid(f"{file} is damaged; remove it, and everybody signs in again")
+        raise ConfigurationInvalid(f"{file} is damaged; remove it, and {without}")
     return content
 
 

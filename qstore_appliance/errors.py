@@ -112,6 +112,18 @@ class ArtifactCorrupt(Conflict):
     code = "ARTIFACT_CORRUPT"
 
 
+class SignatureInvalid(Conflict):
+    """The signature is not of this content, or not of the key that it names."""
+
+    code = "SIGNATURE_INVALID"
+
+
+class SignerUnknown(Conflict):
+    """This is signed by a key that this installation does not know."""
+
+    code = "SIGNER_UNKNOWN"
+
+
 class LastOwner(Conflict):
     """An organization always has an owner who can act: make somebody else one first."""
 

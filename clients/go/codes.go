@@ -28,6 +28,8 @@ var (
 	ErrPreconditionFailed   = &APIError{Code: "PRECONDITION_FAILED"}
 	ErrRateLimited          = &APIError{Code: "RATE_LIMITED"}
 	ErrSecondFactorRequired = &APIError{Code: "SECOND_FACTOR_REQUIRED"}
+	ErrSignatureInvalid     = &APIError{Code: "SIGNATURE_INVALID"}
+	ErrSignerUnknown        = &APIError{Code: "SIGNER_UNKNOWN"}
 	ErrStorageFull          = &APIError{Code: "STORAGE_FULL"}
 	ErrTooLarge             = &APIError{Code: "TOO_LARGE"}
 	ErrUnauthenticated      = &APIError{Code: "UNAUTHENTICATED"}

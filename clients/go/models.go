@@ -1,7 +1,10 @@
 package qstore
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"mime/multipart"
 	"net/http"
 )
 
@@ -49,6 +52,68 @@ func (x *Models) Delete(ctx context.Context, id string) error {
 // Restore a model that was deleted within the last 24 hours.
 func (x *Models) Restore(ctx context.Context, id string) (*Model, error) {
 	return askFor[Model](ctx, x.wire, http.MethodPost, at(modelsPath, id, "restore"), nil)
+}
+
+// Export is a model as one signed archive, to be kept in a file that ends in .qcap.
+func (x *Models) Export(ctx context.Context, id string) ([]byte, error) {
+	_, _, content, err := x.wire.send(ctx, &request{method: http.MethodGet, path: at(modelsPath, id, "export")})
+	return content, err
+}
+
+// Signer is the key that this installation signs archives with.
+func (x *Models) Signer(ctx context.Context) (*Signer, error) {
+	return askFor[Signer](ctx, x.wire, http.MethodGet, modelsPath+"/signer", nil)
+}
+
+// Verify says whether an archive is whole and rightly signed, by whom, and which model is in it.
+func (x *Models) Verify(ctx context.Context, file []byte) (*Inspection, error) {
+	found := new(Inspection)
+	return found, x.wire.ask(ctx, archived("/verify", Archive{File: file}), found)
+}
+
+// Archive is a model to take in.
+type Archive struct {
+	File []byte
+	// Name and Version that it has here; its own, if they are empty.
+	Name, Version string
+	// Accept is the fingerprint of a key that is not among the trusted ones, trusted for this once.
+	Accept string
+}
+
+// Import takes in a model from an archive, with its circuit.
+func (x *Models) Import(ctx context.Context, archive Archive, options ...Option) (*Model, error) {
+	asked := archived("/import", archive)
+	for _, option := range options {
+		option(asked)
+	}
+	found := new(Model)
+	return found, x.wire.ask(ctx, asked, found)
+}
+
+func archived(path string, archive Archive) *request {
+	asked := &request{method: http.MethodPost, path: modelsPath + path}
+	asked.form = func() (io.Reader, string, error) {
+		body := new(bytes.Buffer)
+		form := multipart.NewWriter(body)
+		fields := [][2]string{{"name", archive.Name}, {"version", archive.Version}, {"accept", archive.Accept}}
+		for _, field := range fields {
+			if field[1] == "" {
+				continue
+			}
+			if err := form.WriteField(field[0], field[1]); err != nil {
+				return nil, "", err
+			}
+		}
+		part, err := form.CreateFormFile("file", "model.qcap")
+		if err != nil {
+			return nil, "", err
+		}
+		if _, err := part.Write(archive.File); err != nil {
+			return nil, "", err
+		}
+		return body, form.FormDataContentType(), form.Close()
+	}
+	return asked
 }
 
 // Deploy serves a model. Deployments.Wait returns once it answers.

@@ -36,6 +36,8 @@ STATUSES: dict[str, int] = {
     "CONFLICT": 409,
     "LAST_OWNER": 409,
     "REFUSED": 409,
+    "SIGNATURE_INVALID": 409,
+    "SIGNER_UNKNOWN": 409,
     "GONE": 410,
     "PRECONDITION_FAILED": 412,
     "TOO_LARGE": 413,

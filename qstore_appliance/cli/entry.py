@@ -99,8 +99,9 @@ def _invoke(verb: Verb, settings: Settings, own: dict[str, Any], *, as_json: boo
         own["source"] = _text(own["source"])
     if "file" in own:
         own["document"] = _document(own.pop("file"))
-    if own.get("folder"):
-        own["folder"] = str(Path(own["folder"]).absolute())
+    for place in ("folder", "archive"):
+        if own.get(place):
+            own[place] = str(Path(own[place]).absolute())
     if not verb.creates and not settings.data_dir.is_dir():
         raise Refused(f"There is no data directory at {settings.data_dir}; qstore serve or qstore init makes one.")
 

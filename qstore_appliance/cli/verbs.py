@@ -207,6 +207,33 @@ def _logs(parser: Parser) -> None:
     parser.add_argument("--follow", action="store_true", help="go on until the job ends")
 
 
+def _models(parser: Parser) -> None:
+    _page(parser)
+    parser.add_argument("--name", help="only versions of the model of this name")
+    parser.add_argument("--stage", choices=["staging", "production"], help="only models in this stage")
+    parser.add_argument("--tag", dest="tags", action="append", metavar="TAG", help="only with this tag; repeat it")
+
+
+def _model_export(parser: Parser) -> None:
+    _acting(parser)
+    parser.add_argument("id", metavar="MODEL_ID", help="as model list shows it")
+    parser.add_argument("--output", metavar="FILE", help="where to (default: its name and version; - standard output)")
+
+
+def _archived(parser: Parser) -> None:
+    _acting(parser)
+    parser.add_argument("archive", metavar="FILE", help="a .qcap archive")
+
+
+def _model_import(parser: Parser) -> None:
+    _archived(parser)
+    parser.add_argument("--name", help="what the model is called here (default: its name)")
+    parser.add_argument("--version", help="its version here (default: its version)")
+    parser.add_argument(
+        "--accept", metavar="FINGERPRINT", help="trust this key for this once, as model verify shows it"
+    )
+
+
 def _import(parser: Parser) -> None:
     parser.add_argument("name", choices=["mnist", "fashion_mnist"])
     parser.add_argument("folder", metavar="FOLDER", help="where its four original idx files lie, gzipped or not")
@@ -278,6 +305,11 @@ _ALL = (
     Verb(("job", "resume"), "let a paused job go on", _job),
     Verb(("job", "continue"), "train an ended job further, in a new one, and print its id", _continue),
     Verb(("job", "replay"), "run an ended job again to compare, and print the new id", _job),
+    Verb(("model", "list"), "list models", _models),
+    Verb(("model", "export"), "write a model into one signed archive", _model_export),
+    Verb(("model", "import"), "take in a model from a signed archive, and print its id", _model_import),
+    Verb(("model", "verify"), "check that an archive is whole, and say who signed it", _archived),
+    Verb(("model", "key"), "print the public key that archives of this installation are signed with", _acting),
     Verb(("backend", "list"), "list the backends, what they can do and how they do", _acting),
     Verb(("backend", "maintenance"), "set, clear or show a backend's maintenance windows", _maintenance),
     Verb(("backend", "price"), "show what backends cost, in US dollars", _prices),
@@ -293,6 +325,7 @@ FAMILIES = {
     "circuit": "stored circuits",
     "dataset": "data sets",
     "job": "training jobs",
+    "model": "trained models, and archives of them",
     "backend": "quantum backends",
     "audit": "who did what",
 }

@@ -53,6 +53,7 @@ ACTIONS: dict[str, str] = {
     "api_key.new_address": "An API key was used from an address for the first time.",
     "budget.updated": "A budget's limit or alerts were changed.",
     "job.topped_up": "A job's budget limit was raised.",
+    "model.imported": "A model was taken in from an archive, with whose signature.",
     "maintenance.planned": "A backend's maintenance window was set.",
     "maintenance.cleared": "A backend's maintenance windows were forgotten.",
     "webhook_secret.renewed": "Webhooks are signed with a new secret.",

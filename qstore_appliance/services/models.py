@@ -242,13 +242,14 @@ class Models:
         job = await JobRow.get_or_none(id=model.training_job_id)
         trained_on = str(model.deployment.get("backend") or (job.backend if job is not None else "auto"))
         if job is None:
-            return wanted or trained_on
-        stored: dict[str, Any] = {
-            key: job.circuit[key] for key in ("n_qubits", "format", "gates") if key in job.circuit
-        }
+            # It came in an archive, with its circuit.
+            kept, config = model.lineage["circuit"], model.lineage["config"]
+        else:
+            kept, config = job.circuit, job.config
+        stored: dict[str, Any] = {key: kept[key] for key in ("n_qubits", "format", "gates") if key in kept}
         circuit = await asyncio.to_thread(unified.read, stored)
         organization = await settings_of(caller)
-        shots, noise = job.config.get("shots"), Noise.of(job.config.get("noise"))
+        shots, noise = config.get("shots"), Noise.of(config.get("noise"))
         name, _ = await self._backends.pick(
             organization, wanted or trained_on, caller.preferences, circuit, shots, noise
         )

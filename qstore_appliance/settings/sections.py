@@ -175,6 +175,14 @@ class Settings:
         return self.data_dir / "secret.key"
 
     @property
+    def signing_key_file(self) -> Path:
+        return self.data_dir / "signing.key"
+
+    @property
+    def trusted_keys_dir(self) -> Path:
+        return self.data_dir / "trusted-keys"
+
+    @property
     def tls_dir(self) -> Path:
         return self.data_dir / "tls"
 

@@ -17,6 +17,7 @@ from qstore_appliance.errors import ValidationFailed
 from qstore_appliance.events.memory import MemoryEvents
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.budgets import Budgets
+from qstore_appliance.services.capsules import Capsules
 from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.costs import Costs
 from qstore_appliance.services.datasets import Datasets
@@ -24,6 +25,7 @@ from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.model_registry import ModelRegistry
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.runs import Runs
+from qstore_appliance.services.signatures import Signatures
 from qstore_appliance.services.sweeps import Sweeps
 from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.settings import Settings
@@ -127,6 +129,8 @@ class Laboratory:
         self.jobs = Jobs(database, self.queue, self.backends, self.datasets, self.runs, self.events, clock, settings)
         self.sweeps = Sweeps(database, self.jobs, clock)
         self.model_registry = ModelRegistry(database, clock)
+        self.signatures = Signatures(lambda: bytes(range(32)), settings.trusted_keys_dir)
+        self.capsules = Capsules(database, self.blobs, calculator, self.circuits, self.signatures, clock)
         self.models = Models(
             database, self.blobs, self.replicas, self.backends, self.costs, clock, settings, self.events
         )

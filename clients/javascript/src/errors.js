@@ -63,6 +63,9 @@ export class Gone extends APIError {}
 export class Conflict extends APIError {}
 export class ArtifactCorrupt extends Conflict {}
 export class LastOwner extends Conflict {}
+export class SignatureInvalid extends Conflict {}
+/** `details.fingerprint` names the key. */
+export class SignerUnknown extends Conflict {}
 export class PreconditionFailed extends APIError {}
 export class TooLarge extends APIError {}
 export class UnsupportedMediaType extends APIError {}
@@ -101,6 +104,8 @@ export const BY_CODE = Object.freeze({
   CONFLICT: Conflict,
   ARTIFACT_CORRUPT: ArtifactCorrupt,
   LAST_OWNER: LastOwner,
+  SIGNATURE_INVALID: SignatureInvalid,
+  SIGNER_UNKNOWN: SignerUnknown,
   PRECONDITION_FAILED: PreconditionFailed,
   TOO_LARGE: TooLarge,
   UNSUPPORTED_MEDIA_TYPE: UnsupportedMediaType,

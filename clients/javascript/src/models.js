@@ -94,6 +94,48 @@ export class Models {
   }
 
   /**
+   * A model as one signed archive, to be kept in a file that ends in `.qcap`.
+   *
+   * @param {string} id
+   * @returns {Promise<ArrayBuffer>}
+   */
+  async export(id) {
+    return (await this.#http.send('GET', at(PATH, id, 'export'))).arrayBuffer();
+  }
+
+  /**
+   * The key that this installation signs archives with.
+   *
+   * @returns {Promise<import('./schemas.js').Signer>}
+   */
+  async signer() {
+    return this.#http.ask('GET', `${PATH}/signer`);
+  }
+
+  /**
+   * Whether an archive is whole and rightly signed, by whom, and which model is in it.
+   *
+   * @param {Blob | BlobPart} file
+   * @returns {Promise<import('./schemas.js').Inspection>}
+   */
+  async verify(file) {
+    return this.#http.ask('POST', `${PATH}/verify`, { form: () => archived(file) });
+  }
+
+  /**
+   * Take in a model from an archive, with its circuit. `accept` is the fingerprint of a key that is not among the trusted
+   * ones, trusted for this once.
+   *
+   * @param {Blob | BlobPart} file
+   * @param {{name?: string, version?: string, accept?: string, idempotencyKey?: string}} [options]
+   * @returns {Promise<import('./schemas.js').Model>}
+   */
+  async import(file, options = {}) {
+    const { idempotencyKey, ...fields } = options;
+    return this.#http.ask('POST', `${PATH}/import`, { form: () => archived(file, fields), idempotencyKey });
+  }
+
+  /**
    * Serve a model. `client.deployments.wait(answer.deployment_id)` returns once it answers.
    *
    * @param {string} id
@@ -128,4 +170,15 @@ export class Models {
   async retire(id) {
     return this.#http.ask('POST', at(PATH, id, 'retire'));
   }
+}
+
+/**
+ * @param {Blob | BlobPart} file
+ * @param {Record<string, string | undefined>} [fields]
+ */
+function archived(file, fields = {}) {
+  const made = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) made.append(name, value);
+  made.append('file', file instanceof Blob ? file : new Blob([file]), 'model.qcap');
+  return made;
 }

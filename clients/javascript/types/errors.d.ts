@@ -90,6 +90,11 @@ export class ArtifactCorrupt extends Conflict {
 }
 export class LastOwner extends Conflict {
 }
+export class SignatureInvalid extends Conflict {
+}
+/** `details.fingerprint` names the key. */
+export class SignerUnknown extends Conflict {
+}
 export class PreconditionFailed extends APIError {
 }
 export class TooLarge extends APIError {

@@ -78,6 +78,40 @@ export class Models {
      */
     restore(id: string): Promise<import("./schemas.js").Model>;
     /**
+     * A model as one signed archive, to be kept in a file that ends in `.qcap`.
+     *
+     * @param {string} id
+     * @returns {Promise<ArrayBuffer>}
+     */
+    export(id: string): Promise<ArrayBuffer>;
+    /**
+     * The key that this installation signs archives with.
+     *
+     * @returns {Promise<import('./schemas.js').Signer>}
+     */
+    signer(): Promise<import("./schemas.js").Signer>;
+    /**
+     * Whether an archive is whole and rightly signed, by whom, and which model is in it.
+     *
+     * @param {Blob | BlobPart} file
+     * @returns {Promise<import('./schemas.js').Inspection>}
+     */
+    verify(file: Blob | BlobPart): Promise<import("./schemas.js").Inspection>;
+    /**
+     * Take in a model from an archive, with its circuit. `accept` is the fingerprint of a key that is not among the trusted
+     * ones, trusted for this once.
+     *
+     * @param {Blob | BlobPart} file
+     * @param {{name?: string, version?: string, accept?: string, idempotencyKey?: string}} [options]
+     * @returns {Promise<import('./schemas.js').Model>}
+     */
+    import(file: Blob | BlobPart, options?: {
+        name?: string;
+        version?: string;
+        accept?: string;
+        idempotencyKey?: string;
+    }): Promise<import("./schemas.js").Model>;
+    /**
      * Serve a model. `client.deployments.wait(answer.deployment_id)` returns once it answers.
      *
      * @param {string} id

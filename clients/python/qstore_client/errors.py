@@ -123,6 +123,18 @@ class ArtifactCorrupt(Conflict):
     CODE = "ARTIFACT_CORRUPT"
 
 
+class SignatureInvalid(Conflict):
+    """The signature is not of this content, or not of the key that it names."""
+
+    CODE = "SIGNATURE_INVALID"
+
+
+class SignerUnknown(Conflict):
+    """This is signed by a key that the installation does not know; `details` have its fingerprint."""
+
+    CODE = "SIGNER_UNKNOWN"
+
+
 class LastOwner(Conflict):
     """An organization always has an owner who can act: make somebody else one first."""
 

@@ -68,6 +68,15 @@ PARTICULAR: dict[str, tuple[str, ...]] = {
     "POST /v1/jobs/{id}/resume": ("HARDWARE_FORBIDDEN",),
     "POST /v1/jobs/{id}/top-up": ("BUDGET_EXCEEDED", "HARDWARE_FORBIDDEN"),
     "POST /v1/sweeps": _TRAINING,
+    "PATCH /v1/models/{id}": ("CONFLICT",),
+    "DELETE /v1/models/{id}": ("CONFLICT",),
+    "POST /v1/models/compare": ("NOT_FOUND",),
+    "POST /v1/models/{id}/promote": ("GONE",),
+    "GET /v1/models/{id}/export": ("ARTIFACT_CORRUPT", *_ENGINE),
+    "POST /v1/models/verify": ("ARTIFACT_CORRUPT", "SIGNATURE_INVALID", *_ENGINE),
+    "POST /v1/models/import": (
+        "ARTIFACT_CORRUPT", "INVALID_CIRCUIT", "SIGNATURE_INVALID", "SIGNER_UNKNOWN", *_ENGINE,
+    ),
     "POST /v1/models/{id}/deploy": (
         "ARTIFACT_CORRUPT", "BACKEND_CANNOT", "BACKEND_UNAVAILABLE", "GONE", "HARDWARE_FORBIDDEN",
         "INSUFFICIENT_MEMORY", "NO_CAPACITY",

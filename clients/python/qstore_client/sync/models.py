@@ -15,11 +15,14 @@ from qstore_client.types import (
     AutoScalingDraft,
     Comparison,
     DeploymentStarted,
+    Inspection,
     Model,
     ModelSummary,
     Predictions,
     ResourcesDraft,
+    Signer,
 )
+from qstore_client.uploads import FileLike, Upload
 
 PATH = "/v1/models"
 
@@ -90,6 +93,51 @@ class Models:
     def restore(self, model_id: str) -> Model:
         """Bring back a model that was deleted within the last 24 hours."""
         return self._http.post(Model, at(PATH, model_id, "restore"))
+
+    def export(self, model_id: str) -> bytes:
+        """A model as one signed archive; write it into a file that ends in `.qcap`."""
+        return (self._http.send("GET", at(PATH, model_id, "export"))).content
+
+    def signer(self) -> Signer:
+        """The key that this installation signs archives with."""
+        return self._http.get(Signer, f"{PATH}/signer")
+
+    def verify(self, file: FileLike, *, filename: str = "model.qcap") -> Inspection:
+        """
+        Whether an archive is whole and rightly signed, by whom, and which model is in it.
+
+        Raises:
+            ValidationFailed: It is none.
+            Conflict: A part is not what was signed, or the signature is wrong.
+        """
+        with Upload(file, filename) as upload:
+            return decode(Inspection, (self._http.ask("POST", f"{PATH}/verify", file=upload)).data)
+
+    def import_(
+        self,
+        file: FileLike,
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        accept: str | None = None,
+        filename: str = "model.qcap",
+        idempotency_key: str | None = None,
+    ) -> Model:
+        """
+        Take in a model from an archive, with its circuit.
+
+        Args:
+            file: Its path, what it holds, or an open file.
+            name, version: What it is called here, where it shall not keep its own.
+            accept: The fingerprint of a key that is not among the trusted ones, trusted for this once.
+
+        Raises:
+            Conflict: The key is neither trusted nor accepted, or this version is there already.
+        """
+        form = sent(name=name, version=version, accept=accept)
+        with Upload(file, filename) as upload:
+            answer = self._http.ask("POST", f"{PATH}/import", file=upload, data=form, key=idempotency_key)
+        return decode(Model, answer.data)
 
     def deploy(
         self,
