@@ -89,7 +89,7 @@ def read(content: bytes) -> Capsule:
         ArtifactCorrupt: A part is not what the manifest says; `details.part` names it.
     """
     if len(content) > MAX_BYTES:
-        raise TooLarge(f"A capsule has at most {MAX_BYTES} bytes.")
+        raise TooLarge(f"An archive has at most {MAX_BYTES} bytes.")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check_directory(archive.infolist())
@@ -97,17 +97,17 @@ def read(content: bytes) -> Capsule:
     except QStoreError:
         raise
     except _BROKEN as error:
-        raise _refuse(f"this is no capsule, or a part of one ({error})") from error
+        raise _refuse(f"this is no .qcap archive, or a part of one ({error})") from error
     manifest = _object(MANIFEST, members[MANIFEST])
     _check_version(manifest)
     files = manifest.get("files")
     if not isinstance(files, dict) or set(files) != set(PARTS):
-        raise _refuse(f"{MANIFEST} does not name the parts of a capsule")
+        raise _refuse(f"{MANIFEST} does not name the parts of an archive")
     for name in PARTS:
         told, found = files[name], members[name]
         wanted = {"sha256": hashlib.sha256(found).hexdigest(), "bytes": len(found)}
         if told != wanted:
-            raise ArtifactCorrupt(f"{name} in the capsule is not what was signed.", details={"part": name})
+            raise ArtifactCorrupt(f"{name} in the archive is not what was signed.", details={"part": name})
     return Capsule(
         manifest=manifest,
         signed=SIGNED + members[MANIFEST],
@@ -154,7 +154,7 @@ def _check_directory(members: list[zipfile.ZipInfo]) -> None:
         if member.flag_bits & _ENCRYPTED:
             raise _refuse(f"member {name!r} is encrypted")
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-            raise _refuse(f"member {name!r} is compressed; in a capsule nothing is")
+            raise _refuse(f"member {name!r} is compressed; in a .qcap archive nothing is")
         if member.header_offset < end:
             raise _refuse(f"member {name!r} overlaps another")
         end = member.header_offset + member.compress_size
@@ -168,10 +168,10 @@ def _check_directory(members: list[zipfile.ZipInfo]) -> None:
 def _check_version(manifest: Mapping[str, Any]) -> None:
     version = manifest.get("version")
     if manifest.get("format") != FORMAT or not isinstance(version, int) or version < 1:
-        raise _refuse(f"{MANIFEST} is not that of a capsule")
+        raise _refuse(f"{MANIFEST} is not that of a .qcap archive")
     if version > VERSION:
         raise _refuse(
-            f"a newer version wrote this capsule: format {version}, and this one reads up to {VERSION}; update first"
+            f"a newer version wrote this archive: format {version}, and this one reads up to {VERSION}; update first"
         )
 
 
@@ -180,7 +180,7 @@ def _object(name: str, content: bytes) -> dict[str, Any]:
         found = json.loads(content, parse_constant=_no_number, parse_float=_finite, parse_int=_short)
         _check_depth(found)
     except (ValueError, RecursionError) as error:
-        raise _refuse(f"{name} is not JSON that a capsule has") from error
+        raise _refuse(f"{name} is not JSON that an archive has") from error
     if not isinstance(found, dict):
         raise _refuse(f"{name} is not a JSON object")
     return found

@@ -15,7 +15,8 @@ MORE_IS_BETTER = {
 }
 #: What a lineage says beside its receipt and config; not told twice.
 _FIELDS = ("circuit_version", "circuit_digest", "dataset", "dataset_digest", "code_version", "backend", "seed")
-#: The values that a training began with say nothing to people.
+#: The values that a training began with say nothing to people, and what was expected of it nothing of the model.
+_UNTOLD_BELOW = ("config.initial_parameters.", "receipt.estimate.")
 _UNTOLD = frozenset(
     (
         *(f"receipt.{field}" for field in _FIELDS),
@@ -105,7 +106,11 @@ def _differences(lineage: tuple[Lineage, Lineage]) -> Iterator[Difference]:
     ]
     for path in dict.fromkeys((*sides[0], *sides[1])):
         x, y = sides[0].get(path), sides[1].get(path)
-        if x != y and path not in _UNTOLD and not path.startswith("config.initial_parameters."):
+        if x == y or path in _UNTOLD or path.startswith(_UNTOLD_BELOW):
+            continue
+        # What was asked for and what was done are mostly the same.
+        asked = f"config.{path.removeprefix('receipt.')}" if path.startswith("receipt.") else ""
+        if (sides[0].get(asked), sides[1].get(asked)) != (x, y):
             yield Difference(field=path, a=x, b=y)
 
 

@@ -97,6 +97,9 @@ class Lab:
     def post(self, path: str, body: Any) -> Any:
         return self._data(self._client.post(path, json=body))
 
+    def patch(self, path: str, body: Any) -> Any:
+        return self._data(self._client.patch(path, json=body))
+
     def delete(self, path: str) -> None:
         self._client.delete(path).raise_for_status()
 

@@ -26,6 +26,7 @@ def pages(job: dict[str, Any]) -> list[tuple[str, str]]:
         (f"/app/jobs/{job['id']}", "[data-part=loss] canvas"),
         ("/app/models", "[data-part=rows] tr"),
         (f"/app/models/{job['model_id']}", "[data-part=examples] button"),
+        (f"/app/models/compare?a={job['model_id']}&b={job['model_id']}", "[data-part=number-rows] tr"),
         ("/app/costs", "[data-part=rows] tr"),
         ("/app/people", "[data-part=organization]:not([hidden])"),
         ("/app/account", "[data-part=session-rows] tr"),

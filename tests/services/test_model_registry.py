@@ -172,7 +172,11 @@ async def test_two_side_by_side(laboratory: Laboratory) -> None:
     b = await trained(
         laboratory, caller, metrics={**scores, "accuracy": 0.8, "loss": 0.1, "r2": 1}, parameters={"theta": [9.0]}
     )
-    await ModelRow.filter(id=b.id).update(lineage={**b.lineage, "config": {**b.lineage["config"], "epochs": 40}})
+    # A receipt repeats what was asked for, and has guesses of what it would take.
+    for model, epochs in ((a, 4), (b, 40)):
+        config = model.lineage["config"] | {"epochs": epochs}
+        receipt = model.lineage["receipt"] | {"epochs": epochs, "estimate": {"seconds": epochs}}
+        await ModelRow.filter(id=model.id).update(lineage=model.lineage | {"config": config, "receipt": receipt})
 
     found = await laboratory.model_registry.compare(caller, a.id, b.id)
 

@@ -33,6 +33,7 @@ ACTIONS = {
     "deploy": "models:deploy",
     "retire": "models:retire",
     "predict": "models:predict",
+    "edit": "models:write",
     "budget": "budget:read",
     "billing": "billing:write",
     "people": "users:write",

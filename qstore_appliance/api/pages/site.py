@@ -38,6 +38,10 @@ async def models(request: Request) -> HTTPResponse:
     return await shell.inside(request, "models.html", "models")
 
 
+async def compare(request: Request) -> HTTPResponse:
+    return await shell.inside(request, "compare.html", "models")
+
+
 async def model(request: Request, model_id: str) -> HTTPResponse:
     if not ids.is_id("model", model_id):
         return await missing(request, model_id)
@@ -100,6 +104,7 @@ blueprint.add_route(provider.arrive, "/app/provider/callback", methods=GET)
 blueprint.add_route(jobs, "/app/jobs", methods=GET)
 blueprint.add_route(job, "/app/jobs/<job_id:str>", methods=GET)
 blueprint.add_route(models, "/app/models", methods=GET)
+blueprint.add_route(compare, "/app/models/compare", methods=GET)
 blueprint.add_route(model, "/app/models/<model_id:str>", methods=GET)
 blueprint.add_route(costs, "/app/costs", methods=GET)
 blueprint.add_route(people, "/app/people", methods=GET)

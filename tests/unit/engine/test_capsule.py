@@ -89,10 +89,10 @@ def test_what_was_packed_comes_back() -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[], bytes], type[QStoreError], str]] = {
-    "nothing": (lambda: b"", ValidationFailed, "no capsule"),
-    "something else": (lambda: b"PK\x03\x04" + b"x" * 100, ValidationFailed, "no capsule"),
-    "the first half": (lambda: whole()[: len(whole()) // 2], ValidationFailed, "no capsule"),
-    "all but the last byte": (lambda: whole()[:-1], ValidationFailed, "no capsule"),
+    "nothing": (lambda: b"", ValidationFailed, "no .qcap archive"),
+    "something else": (lambda: b"PK\x03\x04" + b"x" * 100, ValidationFailed, "no .qcap archive"),
+    "the first half": (lambda: whole()[: len(whole()) // 2], ValidationFailed, "no .qcap archive"),
+    "all but the last byte": (lambda: whole()[:-1], ValidationFailed, "no .qcap archive"),
     "a changed part": (lambda: replaced("circuit.json", b'{"n_qubits":2}'), ArtifactCorrupt, "circuit.json"),
     "changed weights": (lambda: replaced("artifact.npz", PARTS["artifact.npz"][::-1]), ArtifactCorrupt, "artifact.npz"),
     "a part that is gone": (lambda: replaced("receipt.json", None), ValidationFailed, "receipt.json.*missing"),
@@ -104,8 +104,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], type[QStoreError], str]] = {
     "a pickle": (lambda: added("weights.pkl"), ValidationFailed, "unexpected.*weights.pkl"),
     "a bomb": (compressed, ValidationFailed, "compressed"),
     "a newer format": (lambda: manifest(version=2), ValidationFailed, "newer version.*format 2"),
-    "no format": (lambda: manifest(format="qstore-model"), ValidationFailed, "not that of a capsule"),
-    "a format of words": (lambda: manifest(version="1"), ValidationFailed, "not that of a capsule"),
+    "no format": (lambda: manifest(format="qstore-model"), ValidationFailed, "not that of a .qcap archive"),
+    "a format of words": (lambda: manifest(version="1"), ValidationFailed, "not that of a .qcap archive"),
     "a manifest of less": (lambda: manifest(files={}), ValidationFailed, "does not name"),
     "a manifest of lists": (lambda: replaced(capsule.MANIFEST, b"[]"), ValidationFailed, "not a JSON object"),
     "a deep manifest": (lambda: replaced(capsule.MANIFEST, b"[" * 30_000), ValidationFailed, "not JSON"),

@@ -1,10 +1,11 @@
-// One model: its score, a form to ask it, deploy and retire.
+// One model: its score, a form to ask it, deploy and retire; its place in the registry is `registry.js`.
 
 import { answer, waiting } from "./answer.js";
 import { confusion } from "./confusion.js";
 import { facts, part, problem, show, write } from "./dom.js";
 import * as format from "./format.js";
 import { Question } from "./question.js";
+import { Registry } from "./registry.js";
 import { get, post } from "./rest.js";
 import { result as resultOf, taskOf } from "./task.js";
 
@@ -12,6 +13,11 @@ const content = document.querySelector("[data-page]");
 const id = content.dataset.id;
 const path = `/v1/models/${encodeURIComponent(id)}`;
 const may = (action) => content.dataset.scopes.split(" ").includes(action);
+
+const registry = new Registry(may, (changed) => {
+  model = changed;
+  draw();
+});
 
 let model = null;
 let question = null;
@@ -42,6 +48,7 @@ function draw() {
   show(part("retire"), ["trained", "deployed"].includes(model.status) && may("retire"));
   drawScore();
   drawQuestion();
+  registry.draw(model);
 }
 
 // A model of an energy holds the circuit's angles; there is nothing to ask it.
