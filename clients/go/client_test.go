@@ -166,7 +166,26 @@ func TestAJobItsModelItsDeploymentItsCost(t *testing.T) {
 	_, err = client.Models.Predict(ctx, *job.ModelID, [][]float64{{1}}, nil)
 	is(t, err, qstore.ErrValidation)
 	further, err := client.Jobs.Continue(ctx, id, qstore.ContinueDraft{Epochs: qstore.Ptr(2)})
-	must(t, 0, lastly(client.Jobs.Wait(ctx, must(t, further, err).JobID, nil)))
+	longer, err := client.Jobs.Wait(ctx, must(t, further, err).JobID, nil)
+	other := *must(t, longer, err).ModelID
+	patch := qstore.ModelPatch{Name: qstore.Ptr("irises"), Version: qstore.Ptr("0.1.0")}
+	must(t, 0, lastly(client.Models.Update(ctx, other, patch)))
+	must(t, 0, lastly(client.Models.Promote(ctx, other, qstore.Ptr("production"))))
+	compared, err := client.Models.Compare(ctx, *job.ModelID, other)
+	if !must(t, compared, err).SameCircuit {
+		t.Fatal(compared)
+	}
+	archive, err := client.Models.Export(ctx, other)
+	found, err := client.Models.Verify(ctx, must(t, archive, err))
+	own, failed := client.Models.Signer(ctx)
+	if must(t, found, err).Signer.Fingerprint != must(t, own, failed).Fingerprint {
+		t.Fatal(found)
+	}
+	must(t, 0, lastly(client.Models.Import(ctx, qstore.Archive{File: archive, Version: "0.2.0"})))
+	_, err = client.Models.Import(ctx, qstore.Archive{File: archive})
+	is(t, err, qstore.ErrConflict)
+	must(t, 0, client.Models.Delete(ctx, other))
+	must(t, 0, lastly(client.Models.Restore(ctx, other)))
 	must(t, 0, lastly(client.Jobs.Replay(ctx, id)))
 	usage, err := client.Usage.Get(ctx, qstore.Span{}, "backend")
 	if must(t, usage, err).TotalCircuits == 0 {

@@ -34,6 +34,8 @@ MAX_JSON = 16_000_000
 MAX_HEAD = 65_536
 MAX_DEPTH = 64
 _ENCRYPTED = 0x1
+#: How a zip begins, and how its last record does, which has 22 bytes where there is no comment.
+_BEGIN, _END, _END_BYTES = b"PK\x03\x04", b"PK\x05\x06", 22
 _BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
@@ -90,8 +92,13 @@ def read(content: bytes) -> Capsule:
     """
     if len(content) > MAX_BYTES:
         raise TooLarge(f"An archive has at most {MAX_BYTES} bytes.")
+    # The artifact is a zip itself: of a file that ends early a reader would find the end of that one.
+    if content[:4] != _BEGIN or content[-_END_BYTES : -_END_BYTES + 4] != _END or content[-2:] != b"\0\0":
+        raise _refuse("this is no .qcap archive, or a part of one (it does not begin or end as one)")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if min((member.header_offset for member in archive.infolist()), default=-1) != 0:
+                raise _refuse("this is no .qcap archive, or a part of one (its directory is not its own)")
             _check_directory(archive.infolist())
             members = {member.filename: archive.read(member) for member in archive.infolist()}
     except QStoreError:

@@ -77,6 +77,17 @@ test('a job, its model, its deployment, its cost', async () => {
   assert.equal((await client.jobs.replay(job.id)).status, 'queued');
   assert.ok((await client.usage.get({ group_by: 'project' })).total_circuits > 0);
   assert.match(await client.usage.csv(), /circuits/);
+  const { model_id: other } = await client.jobs.get(further.id);
+  assert.equal((await client.models.update(other, { name: 'irises', version: '0.1.0', tags: ['ours'] })).version, '0.1.0');
+  assert.equal((await client.models.promote(other, 'production')).stage, 'production');
+  assert.equal((await client.models.list({ name: 'irises', stage: 'production', tags: ['ours'] })).total, 1);
+  assert.equal((await client.models.compare(ended.model_id, other)).same_circuit, true);
+  const archive = await client.models.export(other);
+  assert.deepEqual((await client.models.verify(archive)).signer, await client.models.signer());
+  assert.equal((await client.models.import(archive, { version: '0.2.0' })).lineage.imported.model_id, other);
+  await assert.rejects(client.models.import(archive), errors.Conflict);
+  await client.models.delete(other);
+  assert.equal((await client.models.restore(other)).stage, null);
   assert.equal((await client.models.retire(ended.model_id)).status, 'retired');
   await assert.rejects(client.models.predict(ended.model_id, [[1, 2, 3, 4]]), errors.Gone);
 });

@@ -92,6 +92,19 @@ def test_jobs_from_submit_to_answers(lab: SyncQStoreClient, capsys: pytest.Captu
     with pytest.raises(errors.ValidationFailed) as refused:
         lab.models.predict(job.model_id, [[1.0]])
     assert refused.value.errors[0]["field"].startswith("inputs")
+    assert further.model_id is not None
+    named = lab.models.update(further.model_id, name="irises", version="0.1.0", tags=["ours"], notes="n")
+    assert (named.version, named.tags, named.lineage.training_job_id) == ("0.1.0", ["ours"], further.id)
+    assert lab.models.promote(named.id, "production").stage == "production"
+    assert [row.id for row in lab.models.list(name="irises", stage="production", tags=["ours"])] == [named.id]
+    assert lab.models.compare(job.model_id, named.id).same_circuit
+    archive = lab.models.export(named.id)
+    assert lab.models.verify(archive).signer == lab.models.signer()
+    assert lab.models.import_(archive, version="0.2.0").lineage.imported["model_id"] == named.id
+    with pytest.raises(errors.Conflict):
+        lab.models.import_(archive)
+    lab.models.delete(named.id)
+    assert lab.models.restore(named.id).stage is None
     assert lab.models.retire(job.model_id).status == "retired"
     with pytest.raises(errors.Gone):
         lab.models.predict(job.model_id, [[1.0] * 4])

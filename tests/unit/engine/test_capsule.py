@@ -9,9 +9,10 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
-from qstore_appliance.engine import capsule
+from qstore_appliance.engine import archive, capsule
 from qstore_appliance.errors import ArtifactCorrupt, QStoreError, TooLarge, ValidationFailed
 
 PARTS = {
@@ -19,7 +20,8 @@ PARTS = {
     "circuit.json": b'{"n_qubits":1}',
     "metrics.json": b'{"accuracy":0.9}',
     "receipt.json": b"{}",
-    "artifact.npz": bytes(range(256)) * 8,
+    # A zip inside the zip, as artifacts are.
+    "artifact.npz": archive.pack({"weights": np.arange(300.0)}, {"format": "qstore-model"}),
 }
 SIGNATURE = {"algorithm": "Ed25519", "public_key": "a", "signature": "b"}
 
@@ -50,17 +52,17 @@ def replaced(name: str, content: bytes | None, **more: bytes) -> bytes:
 
 def added(name: str | zipfile.ZipInfo, content: bytes = b"x") -> bytes:
     target = io.BytesIO(whole())
-    with zipfile.ZipFile(target, "a") as archive:
-        archive.writestr(name, content)
+    with zipfile.ZipFile(target, "a") as grown:
+        grown.writestr(name, content)
     return target.getvalue()
 
 
 def compressed() -> bytes:
     """A member of 200 MB that needs 200 KB."""
     target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as bomb:
         for name in (capsule.MANIFEST, capsule.SIGNATURE, *capsule.PARTS):
-            archive.writestr(name, bytes(200_000_000) if name == "artifact.npz" else b"{}")
+            bomb.writestr(name, bytes(200_000_000) if name == "artifact.npz" else b"{}")
     return target.getvalue()
 
 
@@ -155,6 +157,16 @@ def test_any_end_that_is_missing_is_refused() -> None:
     """However much of a file arrived, less than all is nothing."""
     content = whole()
 
-    for length in range(0, len(content), 37):
-        with pytest.raises(ValidationFailed):
+    inner = content.index(b"PK\x05\x06") + 22
+    for length in (*range(0, len(content), 37), inner, *range(len(content) - 30, len(content))):
+        with pytest.raises(ValidationFailed, match=r"no \.qcap archive"):
             capsule.read(content[:length])
+
+
+def test_what_stands_around_an_archive_is_refused() -> None:
+    """Nothing before it, behind it or between its lines: one file is one archive."""
+    content = whole()
+
+    for changed in (b"#!/bin/sh\n" + content, content + b"x", content[:-2] + b"\x01\0x", content + content):
+        with pytest.raises(ValidationFailed, match=r"no \.qcap archive"):
+            capsule.read(changed)
