@@ -297,6 +297,12 @@ type CircuitVersion struct {
 	CreatedAt *time.Time `json:"created_at"`
 }
 
+// CompareDraft: The ids of two models.
+type CompareDraft struct {
+	A string `json:"a"`
+	B string `json:"b"`
+}
+
 // Compared: `equivalent`, `overlap` and `counter_example` are the certificate's.
 type Compared struct {
 	Equivalent     *bool                  `json:"equivalent"`
@@ -310,6 +316,19 @@ type Compared struct {
 type ComparedSizes struct {
 	A CircuitSizes `json:"a"`
 	B CircuitSizes `json:"b"`
+}
+
+// Comparison: Two models side by side. Scores say which model is better only where both were scored on the same
+// samples: `comparable`, else `reasons` why not. `same_circuit` and `same_parameters` go by digests and values.
+type Comparison struct {
+	A              string       `json:"a"`
+	B              string       `json:"b"`
+	Comparable     bool         `json:"comparable"`
+	Reasons        []string     `json:"reasons"`
+	Metrics        []MetricPair `json:"metrics"`
+	Differences    []Difference `json:"differences"`
+	SameCircuit    bool         `json:"same_circuit"`
+	SameParameters bool         `json:"same_parameters"`
 }
 
 // ComparisonDraft: `POST /v1/circuits/compare`: two circuits by id.
@@ -433,6 +452,13 @@ type DeploymentUpdate struct {
 	Reason       *string   `json:"reason"`
 	Timestamp    time.Time `json:"timestamp"`
 	Seq          int       `json:"seq"`
+}
+
+// Difference: What differs, by its path, such as `config.epochs`.
+type Difference struct {
+	Field string `json:"field"`
+	A     any    `json:"a"`
+	B     any    `json:"b"`
 }
 
 // Download: `sha256` in hexadecimal.
@@ -580,6 +606,25 @@ type HubImport struct {
 	DatasetName   string            `json:"dataset_name"`
 	DatasetConfig *string           `json:"dataset_config,omitempty"`
 	SplitMapping  map[string]string `json:"split_mapping,omitempty"`
+}
+
+// Inspection: An archive that is whole and rightly signed: which model is in it, and whose signature it is.
+type Inspection struct {
+	Signer         Signer         `json:"signer"`
+	Format         int            `json:"format"`
+	ExportedAt     time.Time      `json:"exported_at"`
+	WrittenBy      string         `json:"written_by"`
+	Name           string         `json:"name"`
+	Version        string         `json:"version"`
+	Task           string         `json:"task"`
+	NQubits        int            `json:"n_qubits"`
+	NGates         int            `json:"n_gates"`
+	Classes        []string       `json:"classes"`
+	NFeatures      int            `json:"n_features"`
+	Metrics        map[string]any `json:"metrics"`
+	Receipt        map[string]any `json:"receipt"`
+	ArtifactDigest string         `json:"artifact_digest"`
+	SizeBytes      int            `json:"size_bytes"`
 }
 
 type Interval struct {
@@ -731,6 +776,24 @@ type Letter struct {
 
 type LetterStatus = string
 
+// Lineage: Where a model comes from. `circuit_version` is that of the stored circuit when the job was submitted, and
+// `code_version` that of the appliance which trained; `receipt` and `config` are the job's. `imported` says, of a
+// model that came in an archive, who signed it.
+type Lineage struct {
+	CircuitVersion *int           `json:"circuit_version"`
+	CircuitDigest  *string        `json:"circuit_digest"`
+	Dataset        *string        `json:"dataset"`
+	DatasetDigest  *string        `json:"dataset_digest"`
+	TrainingJobID  *string        `json:"training_job_id"`
+	ContinuedFrom  *string        `json:"continued_from"`
+	CodeVersion    *string        `json:"code_version"`
+	Backend        *string        `json:"backend"`
+	Seed           *int           `json:"seed"`
+	Config         map[string]any `json:"config"`
+	Receipt        map[string]any `json:"receipt"`
+	Imported       map[string]any `json:"imported"`
+}
+
 // LinkDraft: `token`: what stands behind the `#` of the link.
 type LinkDraft struct {
 	Token string `json:"token"`
@@ -787,6 +850,16 @@ type MemberPatch struct {
 // Method: How somebody proved who they are.
 type Method = string
 
+// MetricPair: One number of two models. `better` is `a` or `b`; null where they are equal, or more is not better or
+// worse.
+type MetricPair struct {
+	Metric     string   `json:"metric"`
+	A          *float64 `json:"a"`
+	B          *float64 `json:"b"`
+	Difference *float64 `json:"difference"`
+	Better     *string  `json:"better"`
+}
+
 type Metrics struct {
 	Loss        float64  `json:"loss"`
 	Accuracy    *float64 `json:"accuracy"`
@@ -794,12 +867,16 @@ type Metrics struct {
 	ValAccuracy *float64 `json:"val_accuracy"`
 }
 
-// Model: `inputs` says what predictions take: raw features, as in the data set that the model learned from.
+// Model: `inputs` says what predictions take: raw features, as in the data set that the model learned from. `lineage`
+// says where the model comes from.
 type Model struct {
 	ID            string         `json:"id"`
 	UserID        string         `json:"user_id"`
 	Name          string         `json:"name"`
 	Version       string         `json:"version"`
+	Stage         *Stage         `json:"stage"`
+	Notes         *string        `json:"notes"`
+	Tags          []string       `json:"tags"`
 	CircuitID     string         `json:"circuit_id"`
 	TrainingJobID *string        `json:"training_job_id"`
 	Status        ModelStatus    `json:"status"`
@@ -808,9 +885,18 @@ type Model struct {
 	Inputs        map[string]any `json:"inputs"`
 	Deployment    map[string]any `json:"deployment"`
 	Storage       Storage        `json:"storage"`
+	Lineage       Lineage        `json:"lineage"`
 	CreatedAt     time.Time      `json:"created_at"`
 	DeployedAt    *time.Time     `json:"deployed_at"`
 	UpdatedAt     time.Time      `json:"updated_at"`
+}
+
+// ModelPatch: None is "not sent"; `tags` are replaced as a whole.
+type ModelPatch struct {
+	Name    *string  `json:"name,omitempty"`
+	Version *string  `json:"version,omitempty"`
+	Notes   *string  `json:"notes,omitempty"`
+	Tags    []string `json:"tags,omitempty"`
 }
 
 type ModelStatus = string
@@ -820,6 +906,8 @@ type ModelSummary struct {
 	Name          string         `json:"name"`
 	Version       string         `json:"version"`
 	Status        ModelStatus    `json:"status"`
+	Stage         *Stage         `json:"stage"`
+	Tags          []string       `json:"tags"`
 	CircuitID     string         `json:"circuit_id"`
 	TrainingJobID *string        `json:"training_job_id"`
 	Metrics       map[string]any `json:"metrics"`
@@ -1026,6 +1114,11 @@ type Progress struct {
 	EtaSeconds   *float64 `json:"eta_seconds"`
 }
 
+// PromoteDraft: `stage` null takes the label away.
+type PromoteDraft struct {
+	Stage *Stage `json:"stage"`
+}
+
 // Readiness: `checks` names every part with null, or with what is wrong with it.
 type Readiness struct {
 	Status  string             `json:"status"`
@@ -1128,6 +1221,21 @@ type SettingsPatch struct {
 	AllowedBackends   []string `json:"allowed_backends,omitempty"`
 	EnableHardware    *bool    `json:"enable_hardware,omitempty"`
 }
+
+// Signer: Whose an Ed25519 key is. `public_key` in base 64; `fingerprint` is what people read to each other; `name`
+// that of the file among the trusted keys.
+type Signer struct {
+	Fingerprint string   `json:"fingerprint"`
+	PublicKey   string   `json:"public_key"`
+	Standing    Standing `json:"standing"`
+	Name        *string  `json:"name"`
+}
+
+// Stage: A label that one version of a name has at a time; whoever is promoted takes it from the one before.
+type Stage = string
+
+// Standing: What this installation makes of a key.
+type Standing = string
 
 // Storage: `artifact_url` is the digest of the stored artifact.
 type Storage struct {

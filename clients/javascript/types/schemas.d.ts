@@ -270,6 +270,11 @@ export interface CircuitVersion {
     user_id: string | null;
     created_at: string | null;
 }
+/** The ids of two models. */
+export interface CompareDraft {
+    a: string;
+    b: string;
+}
 /** `equivalent`, `overlap` and `counter_example` are the certificate's. */
 export interface Compared {
     equivalent: boolean | null;
@@ -282,6 +287,20 @@ export interface Compared {
 export interface ComparedSizes {
     a: CircuitSizes;
     b: CircuitSizes;
+}
+/**
+ * Two models side by side. Scores say which model is better only where both were scored on the same samples:
+ * `comparable`, else `reasons` why not. `same_circuit` and `same_parameters` go by digests and values.
+ */
+export interface Comparison {
+    a: string;
+    b: string;
+    comparable: boolean;
+    reasons: string[];
+    metrics: MetricPair[];
+    differences: Difference[];
+    same_circuit: boolean;
+    same_parameters: boolean;
 }
 /** `POST /v1/circuits/compare`: two circuits by id. */
 export interface ComparisonDraft {
@@ -395,6 +414,12 @@ export interface DeploymentUpdate {
     reason: string | null;
     timestamp: string;
     seq: number;
+}
+/** What differs, by its path, such as `config.epochs`. */
+export interface Difference {
+    field: string;
+    a: any;
+    b: any;
 }
 /** `sha256` in hexadecimal. */
 export interface Download {
@@ -527,6 +552,24 @@ export interface HubImport {
     dataset_name: string;
     dataset_config?: string | null;
     split_mapping?: Record<string, string> | null;
+}
+/** An archive that is whole and rightly signed: which model is in it, and whose signature it is. */
+export interface Inspection {
+    signer: Signer;
+    format: number;
+    exported_at: string;
+    written_by: string;
+    name: string;
+    version: string;
+    task: string;
+    n_qubits: number;
+    n_gates: number;
+    classes: string[];
+    n_features: number;
+    metrics: Record<string, any>;
+    receipt: Record<string, any>;
+    artifact_digest: string;
+    size_bytes: number;
 }
 export interface Interval {
     low: number;
@@ -667,6 +710,25 @@ export interface Letter {
     delivered_at: string | null;
 }
 export type LetterStatus = "dead" | "delivered" | "pending";
+/**
+ * Where a model comes from. `circuit_version` is that of the stored circuit when the job was submitted, and
+ * `code_version` that of the appliance which trained; `receipt` and `config` are the job's. `imported` says, of a
+ * model that came in an archive, who signed it.
+ */
+export interface Lineage {
+    circuit_version: number | null;
+    circuit_digest: string | null;
+    dataset: string | null;
+    dataset_digest: string | null;
+    training_job_id: string | null;
+    continued_from: string | null;
+    code_version: string | null;
+    backend: string | null;
+    seed: number | null;
+    config: Record<string, any>;
+    receipt: Record<string, any>;
+    imported: Record<string, any> | null;
+}
 /** `token`: what stands behind the `#` of the link. */
 export interface LinkDraft {
     token: string;
@@ -718,18 +780,32 @@ export interface MemberPatch {
 }
 /** How somebody proved who they are. */
 export type Method = "authenticator" | "password" | "provider" | "recovery_code";
+/** One number of two models. `better` is `a` or `b`; null where they are equal, or more is not better or worse. */
+export interface MetricPair {
+    metric: string;
+    a: number | null;
+    b: number | null;
+    difference: number | null;
+    better: string | null;
+}
 export interface Metrics {
     loss: number;
     accuracy: number | null;
     val_loss: number | null;
     val_accuracy: number | null;
 }
-/** `inputs` says what predictions take: raw features, as in the data set that the model learned from. */
+/**
+ * `inputs` says what predictions take: raw features, as in the data set that the model learned from. `lineage` says
+ * where the model comes from.
+ */
 export interface Model {
     id: string;
     user_id: string;
     name: string;
     version: string;
+    stage: Stage | null;
+    notes: string | null;
+    tags: string[];
     circuit_id: string;
     training_job_id: string | null;
     status: ModelStatus;
@@ -738,9 +814,17 @@ export interface Model {
     inputs: Record<string, any>;
     deployment: Record<string, any> | null;
     storage: Storage;
+    lineage: Lineage;
     created_at: string;
     deployed_at: string | null;
     updated_at: string;
+}
+/** None is "not sent"; `tags` are replaced as a whole. */
+export interface ModelPatch {
+    name?: string | null;
+    version?: string | null;
+    notes?: string | null;
+    tags?: string[] | null;
 }
 export type ModelStatus = "deployed" | "deploying" | "retired" | "trained";
 export interface ModelSummary {
@@ -748,6 +832,8 @@ export interface ModelSummary {
     name: string;
     version: string;
     status: ModelStatus;
+    stage: Stage | null;
+    tags: string[];
     circuit_id: string;
     training_job_id: string | null;
     metrics: Record<string, any>;
@@ -936,6 +1022,10 @@ export interface Progress {
     best_loss: number | null;
     eta_seconds: number | null;
 }
+/** `stage` null takes the label away. */
+export interface PromoteDraft {
+    stage: Stage | null;
+}
 /** `checks` names every part with null, or with what is wrong with it. */
 export interface Readiness {
     status: string;
@@ -1025,6 +1115,20 @@ export interface SettingsPatch {
     allowed_backends?: string[] | null;
     enable_hardware?: boolean | null;
 }
+/**
+ * Whose an Ed25519 key is. `public_key` in base 64; `fingerprint` is what people read to each other; `name` that of
+ * the file among the trusted keys.
+ */
+export interface Signer {
+    fingerprint: string;
+    public_key: string;
+    standing: Standing;
+    name: string | null;
+}
+/** A label that one version of a name has at a time; whoever is promoted takes it from the one before. */
+export type Stage = "production" | "staging";
+/** What this installation makes of a key. */
+export type Standing = "own" | "trusted" | "unknown";
 /** `artifact_url` is the digest of the stored artifact. */
 export interface Storage {
     artifact_url: string;

@@ -28,6 +28,10 @@ Priority = Literal["high", "low", "normal"]
 
 Role = Literal["admin", "developer", "owner", "viewer"]
 
+Stage = Literal["production", "staging"]
+
+Standing = Literal["own", "trusted", "unknown"]
+
 
 class _AcceptDraft(TypedDict):
     token: str
@@ -392,6 +396,13 @@ class CircuitVersion:
     created_at: datetime | None
 
 
+class CompareDraft(TypedDict):
+    """The ids of two models."""
+
+    a: str
+    b: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Compared:
     """`equivalent`, `overlap` and `counter_example` are the certificate's."""
@@ -408,6 +419,23 @@ class Compared:
 class ComparedSizes:
     a: CircuitSizes
     b: CircuitSizes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """
+    Two models side by side. Scores say which model is better only where both were scored on the same samples:
+    `comparable`, else `reasons` why not. `same_circuit` and `same_parameters` go by digests and values.
+    """
+
+    a: str
+    b: str
+    comparable: bool
+    reasons: list[str]
+    metrics: list[MetricPair]
+    differences: list[Difference]
+    same_circuit: bool
+    same_parameters: bool
 
 
 class ComparisonDraft(TypedDict):
@@ -550,6 +578,15 @@ class DeploymentUpdate:
     reason: str | None
     timestamp: datetime
     seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What differs, by its path, such as `config.epochs`."""
+
+    field: str
+    a: Any
+    b: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -734,6 +771,27 @@ class HubImport(_HubImport, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """An archive that is whole and rightly signed: which model is in it, and whose signature it is."""
+
+    signer: Signer
+    format: int
+    exported_at: datetime
+    written_by: str
+    name: str
+    version: str
+    task: str
+    n_qubits: int
+    n_gates: int
+    classes: list[str]
+    n_features: int
+    metrics: dict[str, Any]
+    receipt: dict[str, Any]
+    artifact_digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Interval:
     low: float
     expected: float
@@ -906,6 +964,28 @@ class Letter:
     delivered_at: datetime | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """
+    Where a model comes from. `circuit_version` is that of the stored circuit when the job was submitted, and
+    `code_version` that of the appliance which trained; `receipt` and `config` are the job's. `imported` says, of a
+    model that came in an archive, who signed it.
+    """
+
+    circuit_version: int | None
+    circuit_digest: str | None
+    dataset: str | None
+    dataset_digest: str | None
+    training_job_id: str | None
+    continued_from: str | None
+    code_version: str | None
+    backend: str | None
+    seed: int | None
+    config: dict[str, Any]
+    receipt: dict[str, Any]
+    imported: dict[str, Any] | None
+
+
 class LinkDraft(TypedDict):
     """`token`: what stands behind the `#` of the link."""
 
@@ -973,6 +1053,17 @@ class MemberPatch(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricPair:
+    """One number of two models. `better` is `a` or `b`; null where they are equal, or more is not better or worse."""
+
+    metric: str
+    a: float | None
+    b: float | None
+    difference: float | None
+    better: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metrics:
     loss: float
     accuracy: float | None = None
@@ -982,12 +1073,18 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """`inputs` says what predictions take: raw features, as in the data set that the model learned from."""
+    """
+    `inputs` says what predictions take: raw features, as in the data set that the model learned from. `lineage`
+    says where the model comes from.
+    """
 
     id: str
     user_id: str
     name: str
     version: str
+    stage: Stage | None
+    notes: str | None
+    tags: list[str]
     circuit_id: str
     training_job_id: str | None
     status: ModelStatus
@@ -996,9 +1093,19 @@ class Model:
     inputs: dict[str, Any]
     deployment: dict[str, Any] | None
     storage: Storage
+    lineage: Lineage
     created_at: datetime
     deployed_at: datetime | None
     updated_at: datetime
+
+
+class ModelPatch(TypedDict, total=False):
+    """None is "not sent"; `tags` are replaced as a whole."""
+
+    name: str | None
+    version: str | None
+    notes: str | None
+    tags: list[str] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1007,6 +1114,8 @@ class ModelSummary:
     name: str
     version: str
     status: ModelStatus
+    stage: Stage | None
+    tags: list[str]
     circuit_id: str
     training_job_id: str | None
     metrics: dict[str, Any]
@@ -1262,6 +1371,12 @@ class Progress:
     eta_seconds: float | None
 
 
+class PromoteDraft(TypedDict):
+    """`stage` null takes the label away."""
+
+    stage: Stage | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Readiness:
     """`checks` names every part with null, or with what is wrong with it."""
@@ -1380,6 +1495,19 @@ class SettingsPatch(TypedDict, total=False):
     max_concurrent_jobs: int | None
     allowed_backends: list[str] | None
     enable_hardware: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signer:
+    """
+    Whose an Ed25519 key is. `public_key` in base 64; `fingerprint` is what people read to each other; `name` that
+    of the file among the trusted keys.
+    """
+
+    fingerprint: str
+    public_key: str
+    standing: Standing
+    name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
