@@ -74,6 +74,7 @@ from qstore_appliance.services.passwords import Passwords
 from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.remote_costs import RemoteCosts
 from qstore_appliance.services.remote_jobs import RemoteJobs
+from qstore_appliance.services.roles import Roles
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.seals import Stamp
 from qstore_appliance.services.second_factors import SecondFactors
@@ -168,6 +169,7 @@ class Appliance:
         sign_ins = SignIns(database, clock, self.passwords, codes, notices, settings)
         self.sessions = Sessions(database, clock, self.accounts, sign_ins, notices, settings, secret)
         self.members = Members(database, clock, callers)
+        self.roles = Roles(database, clock, callers)
         self.invitations = Invitations(
             database,
             clock,

@@ -40,6 +40,7 @@ type Client struct {
 	SecondFactor *SecondFactors
 	Sessions     *Sessions
 	Organization *Organizations
+	Roles        *Roles
 	Invitations  *Invitations
 	APIKeys      *APIKeys
 	Circuits     *Circuits
@@ -77,6 +78,7 @@ func New(options Options) *Client {
 		SecondFactor: &SecondFactors{wire},
 		Sessions:     &Sessions{wire},
 		Organization: &Organizations{wire},
+		Roles:        &Roles{wire},
 		Invitations:  &Invitations{wire},
 		APIKeys:      &APIKeys{wire},
 		Circuits:     &Circuits{wire},

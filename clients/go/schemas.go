@@ -19,7 +19,7 @@ type Accepted struct {
 	Email          string `json:"email"`
 	OrganizationID string `json:"organization_id"`
 	Organization   string `json:"organization"`
-	Role           Role   `json:"role"`
+	Role           string `json:"role"`
 }
 
 type AlertChannel = string
@@ -638,7 +638,7 @@ type Interval struct {
 type Invitation struct {
 	ID         string           `json:"id"`
 	Email      string           `json:"email"`
-	Role       Role             `json:"role"`
+	Role       string           `json:"role"`
 	Status     InvitationStatus `json:"status"`
 	InvitedBy  string           `json:"invited_by"`
 	Mailed     bool             `json:"mailed"`
@@ -835,7 +835,7 @@ type Member struct {
 	ID         string     `json:"id"`
 	Email      string     `json:"email"`
 	Name       string     `json:"name"`
-	Role       Role       `json:"role"`
+	Role       string     `json:"role"`
 	Disabled   bool       `json:"disabled"`
 	LastActive *time.Time `json:"last_active"`
 	CreatedAt  time.Time  `json:"created_at"`
@@ -946,7 +946,7 @@ type Notification struct {
 type Offer struct {
 	Organization string    `json:"organization"`
 	Email        string    `json:"email"`
-	Role         Role      `json:"role"`
+	Role         string    `json:"role"`
 	ExpiresAt    time.Time `json:"expires_at"`
 }
 
@@ -985,6 +985,20 @@ type OrganizationPatch struct {
 	Settings *SettingsPatch `json:"settings,omitempty"`
 }
 
+// OrganizationRole: A role as one organization has it. Attributes:   permissions: Patterns, `resource:action` or
+// `resource:*`, in alphabetical order.   built_in: One of the four, which are the same everywhere and cannot be
+// changed.   members: Who has it, those who are kept out included.   created_at: None where it is built in, as is
+// `updated_at`.
+type OrganizationRole struct {
+	Name        string     `json:"name"`
+	Description string     `json:"description"`
+	Permissions []string   `json:"permissions"`
+	BuiltIn     bool       `json:"built_in"`
+	Members     int        `json:"members"`
+	CreatedAt   *time.Time `json:"created_at"`
+	UpdatedAt   *time.Time `json:"updated_at"`
+}
+
 type OrganizationSettings struct {
 	MaxConcurrentJobs int      `json:"max_concurrent_jobs"`
 	AllowedBackends   []string `json:"allowed_backends"`
@@ -995,7 +1009,7 @@ type OrganizationSettings struct {
 type OwnOrganization struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
-	Role    Role   `json:"role"`
+	Role    string `json:"role"`
 	Current bool   `json:"current"`
 }
 
@@ -1090,7 +1104,7 @@ type Profile struct {
 	Email          string         `json:"email"`
 	Name           string         `json:"name"`
 	OrganizationID string         `json:"organization_id"`
-	Role           Role           `json:"role"`
+	Role           string         `json:"role"`
 	Operator       bool           `json:"operator"`
 	Scopes         []string       `json:"scopes"`
 	APIKeys        []MaskedKey    `json:"api_keys"`
@@ -1175,8 +1189,17 @@ type ResourcesDraft struct {
 	Memory *string `json:"memory,omitempty"`
 }
 
-// Role: From the least to the most; each has what the one before it has (specification, Roles).
-type Role = string
+type RoleDraft struct {
+	Name        string   `json:"name"`
+	Description *string  `json:"description,omitempty"`
+	Permissions []string `json:"permissions"`
+}
+
+// RolePatch: None is "not sent"; `permissions` replaces all that it had.
+type RolePatch struct {
+	Description *string  `json:"description,omitempty"`
+	Permissions []string `json:"permissions,omitempty"`
+}
 
 // ScheduleDraft: Epochs are meant. `every` and `factor` belong to `step`, `factor` to `exponential`.
 type ScheduleDraft struct {

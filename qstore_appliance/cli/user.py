@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from qstore_appliance.cli import acting
 from qstore_appliance.cli.output import table
-from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.invitations import InvitationDraft
 from qstore_appliance.domain.members import MemberPatch
 from qstore_appliance.errors import ValidationFailed
@@ -19,7 +18,7 @@ async def create(appliance: Any, arguments: dict[str, Any]) -> AsyncIterator[Any
     yield await appliance.accounts.create_user(
         email=arguments["email"],
         organization=arguments["organization"],
-        role=Role(arguments["role"]),
+        role=arguments["role"],
         password=arguments["password"],
         name=arguments["name"],
     )

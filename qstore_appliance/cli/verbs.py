@@ -10,6 +10,8 @@ from typing import Any
 
 Parser = argparse.ArgumentParser
 
+_ROLES = "viewer, developer, admin, owner, or one that the organization has made"
+
 
 @dataclass(frozen=True)
 class Verb:
@@ -100,7 +102,7 @@ def _init(parser: Parser) -> None:
 def _user_create(parser: Parser) -> None:
     _email(parser)
     parser.add_argument("--organization", required=True, metavar="NAME", help="made if there is none of this name")
-    parser.add_argument("--role", default="developer", choices=["viewer", "developer", "admin", "owner"])
+    parser.add_argument("--role", default="developer", help=_ROLES + " (default developer)")
     parser.add_argument("--name", help="the user's own name")
     _password(parser)
 
@@ -108,12 +110,12 @@ def _user_create(parser: Parser) -> None:
 def _user_invite(parser: Parser) -> None:
     _acting(parser)
     _email(parser)
-    parser.add_argument("--role", default="developer", choices=["viewer", "developer", "admin", "owner"])
+    parser.add_argument("--role", default="developer", help=_ROLES + " (default developer)")
 
 
 def _user_role(parser: Parser) -> None:
     _user_of(parser)
-    parser.add_argument("role", metavar="ROLE", choices=["viewer", "developer", "admin", "owner"], help="the new one")
+    parser.add_argument("role", metavar="ROLE", help=_ROLES)
 
 
 def _user_of(parser: Parser) -> None:

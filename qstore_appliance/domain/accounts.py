@@ -76,7 +76,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str
     organization_id: str
     email: str
-    role: Role
+    #: Its name: one of the four, or one of the organization's own.
+    role: str
     scopes: frozenset[str]
     operator: bool = False
     #: One of these says how they came in; it also names their rate bucket and idempotency keys.
@@ -129,7 +130,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     name: str
     organization_id: str
-    role: Role
+    role: str
     operator: bool
     disabled: bool
     preferences: dict[str, Any]

@@ -16,7 +16,7 @@ PREFIXES = frozenset(
     (
         *("user", "org", "session", "key", "circuit", "dataset", "job", "model", "deploy", "cost", "req", "stream"),
         *("setup", "window", "sweep", "outbox", "fired", "worker", "audit", "reset", "factor", "recovery", "identity"),
-        *("member", "invite"),
+        *("member", "invite", "role"),
     )
 )
 _SHAPE = re.compile(r"[a-z]+_[0-9a-hjkmnp-tv-z]{26}")

@@ -9,9 +9,9 @@ from typing import Annotated
 import msgspec
 from pydantic import StringConstraints
 
-from qstore_appliance.domain.accounts import Email, Name, Role
+from qstore_appliance.domain.accounts import Email, Name
 from qstore_appliance.domain.drafts import Draft
-from qstore_appliance.domain.members import RoleName
+from qstore_appliance.domain.roles import RoleName
 from qstore_appliance.domain.sessions import Code
 
 Token = Annotated[str, StringConstraints(max_length=200)]
@@ -35,7 +35,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     email: str
-    role: Role
+    role: str
     status: InvitationStatus
     invited_by: str
     mailed: bool
@@ -50,7 +50,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     organization: str
     email: str
-    role: Role
+    role: str
     expires_at: datetime
 
 
@@ -61,7 +61,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     organization_id: str
     organization: str
-    role: Role
+    role: str
 
 
 class InvitationDraft(Draft):

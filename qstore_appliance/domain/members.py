@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 import msgspec
 
-from qstore_appliance.domain.accounts import SCOPES, Role, allows
 from qstore_appliance.domain.drafts import Draft
-
-#: As it comes in.
-RoleName = Literal["viewer", "developer", "admin", "owner"]
+from qstore_appliance.domain.roles import RoleName
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +23,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     email: str
     name: str
-    role: Role
+    role: str
     disabled: bool
     last_active: datetime | None
     created_at: datetime
@@ -43,7 +39,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     disabled: bool
     created_at: datetime
     organization_id: str | None
-    role: Role | None
+    role: str | None
 
 
 class MemberPatch(Draft):
@@ -57,8 +53,3 @@ class TransferDraft(Draft):
     """`user_id`: of the member who is to own the organization."""
 
     user_id: str
-
-
-def covers(scopes: frozenset[str], role: Role) -> bool:
-    """Whether somebody with these scopes has all that a role has: only then may they give it, or change who has it."""
-    return all(allows(scopes, scope) for scope in SCOPES[role])

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field, StringConstraints
 
-from qstore_appliance.domain.accounts import Name, Role
+from qstore_appliance.domain.accounts import Name
 from qstore_appliance.domain.drafts import Draft
 
 
@@ -16,7 +16,7 @@ class OwnOrganization(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
-    role: Role
+    role: str
     current: bool
 
 

@@ -31,7 +31,7 @@ from qstore_appliance.domain.members import Person
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Conflict, Forbidden, Gone, NotFound, Refused, Unauthenticated, ValidationFailed
 from qstore_appliance.services.audit import Audit
-from qstore_appliance.services.callers import Callers, home_of, membership_of, of_user
+from qstore_appliance.services.callers import Callers, alone, home_of, membership_of, of_user, permissions_of
 from qstore_appliance.services.keys import Keys
 from qstore_appliance.services.passwords import Passwords, check_password
 from qstore_appliance.services.texts import refuse_unstorable
@@ -39,6 +39,7 @@ from qstore_appliance.settings import Settings
 
 MAX_PREFERENCES_BYTES = 10_000
 _SETUP = "setup"
+_ROLES = f"must be one of {', '.join(Role)}"
 _FASTER = "Somebody else has just set this appliance up. Sign in."
 #: Any number that only we use: on Postgres, accounts are made one after the other.
 _ADVISORY_KEY = 0x4143434F554E
@@ -153,16 +154,16 @@ class Accounts:
     # The host's commands -----------------------------------------------------------------------------------------
 
     async def create_user(
-        self, email: str, organization: str, role: Role | str, password: str, name: str | None = None
+        self, email: str, organization: str, role: str, password: str, name: str | None = None
     ) -> User:
         """
         Make a user; the organization is made if there is none of that name.
 
         Raises:
             Conflict: There is a user with this address.
-            ValidationFailed: The role or the password.
+            ValidationFailed: The role, which the organization must have, or the password.
         """
-        email, role = _normal_email(email), _role(role)
+        email = _normal_email(email)
         refuse_unstorable(organization=organization, name=name)
         check_password(password, email, organization, name or "")
         password_hash = await self.passwords.hash(password)
@@ -175,6 +176,9 @@ class Accounts:
                     await self._audit.record(
                         "organization.created", organization_id=home.id, subject=home.id, name=organization
                     )
+                await alone(self._database, home.id)
+                if await permissions_of(home.id, role) is None:
+                    raise ValidationFailed.field("role", f"{_ROLES}, or one that the organization has made")
                 user = await UserRow.create(
                     id=ids.new("user"),
                     email=email,
@@ -182,11 +186,11 @@ class Accounts:
                     password_hash=password_hash,
                     organization=home,
                     # Whoever comes first has the rights of an operator: somebody must.
-                    operator=role is Role.OWNER and not await UserRow.exists(),
+                    operator=role == Role.OWNER and not await UserRow.exists(),
                 )
                 await join(user.id, home.id, role, self._clock.now())
                 await self._audit.record(
-                    "user.created", organization_id=home.id, subject=user.id, email=email, role=role.value
+                    "user.created", organization_id=home.id, subject=user.id, email=email, role=role
                 )
         except IntegrityError as error:
             raise Conflict("There is a user with this e-mail address.", details={"email": email}) from error
@@ -208,7 +212,7 @@ class Accounts:
                     disabled=user.disabled or (membership is not None and membership.disabled),
                     created_at=user.created_at,
                     organization_id=membership.organization_id if membership else None,
-                    role=Role(membership.role) if membership else None,
+                    role=membership.role if membership else None,
                 )
                 found.append(person)
         return found
@@ -281,7 +285,7 @@ class Accounts:
         home = await home_of(user.id, user.organization_id)
         if home is None:
             raise Refused(f"{user.email} is in no organization.")
-        return of_user(user, home, rate_limit=self._settings.limits.user)
+        return await of_user(user, home, rate_limit=self._settings.limits.user)
 
     async def _by_email(self, email: str) -> UserRow:
         user = await UserRow.get_or_none(email=_normal_email(email))
@@ -354,13 +358,13 @@ class Accounts:
         await self._keys.revoke(caller, id)
 
 
-async def join(user_id: str, organization_id: str, role: Role, now: datetime) -> None:
+async def join(user_id: str, organization_id: str, role: str, now: datetime) -> None:
     """Inside a transaction: somebody belongs to an organization from now on."""
     await MembershipRow.create(
         id=ids.new("member"),
         user_id=user_id,
         organization_id=organization_id,
-        role=role.value,
+        role=role,
         created_at=now,
         updated_at=now,
     )
@@ -377,13 +381,6 @@ def _normal_email(email: str) -> str:
     if not (local and at and domain) or len(normal) > 255 or "@" in domain or any(c.isspace() for c in normal):
         raise ValidationFailed.field("email", "must look like name@example.org")
     return normal
-
-
-def _role(role: Role | str) -> Role:
-    try:
-        return Role(role)
-    except ValueError:
-        raise ValidationFailed.field("role", f"must be one of {', '.join(Role)}") from None
 
 
 def _merged(present: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import ApiKeyRow, UserRow
 from qstore_appliance.database.tables.members import MembershipRow
+from qstore_appliance.database.tables.roles import RoleRow
 from qstore_appliance.domain.accounts import SCOPES, Caller, Role, allows
+from qstore_appliance.domain.roles import is_built_in, is_name
+from qstore_appliance.errors import Forbidden
 
 CACHE_SECONDS = 0.5
 CACHE_SIZE = 10_000
@@ -29,14 +33,46 @@ async def home_of(user_id: str, preferred: str) -> MembershipRow | None:
     return next((row for row in rows if row.organization_id == preferred), rows[0] if rows else None)
 
 
-def of_user(user: UserRow, membership: MembershipRow, *, rate_limit: int, session_id: str | None = None) -> Caller:
-    role = Role(membership.role)
+async def permissions_of(organization_id: str, role: str) -> frozenset[str] | None:
+    """What a role may do in an organization; None where there is no such role."""
+    if is_built_in(role):
+        return SCOPES[Role(role)]
+    row = await RoleRow.get_or_none(organization_id=organization_id, name=role) if is_name(role) else None
+    return None if row is None else frozenset(row.permissions)
+
+
+async def rights_of(membership: MembershipRow) -> frozenset[str]:
+    """What somebody may do where they belong: nothing, with a role that is not there."""
+    return await permissions_of(membership.organization_id, membership.role) or frozenset()
+
+
+async def standing(caller: Caller) -> frozenset[str]:
+    """
+    What the caller may do by now: less than at the door, where somebody has just changed that.
+
+    Raises:
+        Forbidden: They do not belong to the organization any more.
+    """
+    membership = await membership_of(caller.user_id, caller.organization_id)
+    if membership is None:
+        raise Forbidden
+    return cut(sorted(caller.scopes), await rights_of(membership))
+
+
+async def alone(database: Database, organization_id: str) -> None:
+    """Inside a transaction: nobody else changes who belongs to this organization, or its roles, until it is over."""
+    await database.one_at_a_time(f"members:{organization_id}")
+
+
+async def of_user(
+    user: UserRow, membership: MembershipRow, *, rate_limit: int, session_id: str | None = None
+) -> Caller:
     return Caller(
         user_id=user.id,
         organization_id=membership.organization_id,
         email=user.email,
-        role=role,
-        scopes=SCOPES[role],
+        role=membership.role,
+        scopes=await rights_of(membership),
         operator=user.operator,
         session_id=session_id,
         rate_limit=rate_limit,
@@ -44,20 +80,20 @@ def of_user(user: UserRow, membership: MembershipRow, *, rate_limit: int, sessio
     )
 
 
-def of_key(key: ApiKeyRow, membership: MembershipRow) -> Caller:
+async def of_key(key: ApiKeyRow, membership: MembershipRow) -> Caller:
     """
     What the key's owner may do now where the key was made, cut down to its scopes. It never carries operator rights.
 
     Args:
         membership: With its `user`.
     """
-    user, role = membership.user, Role(membership.role)
+    user = membership.user
     return Caller(
         user_id=user.id,
         organization_id=membership.organization_id,
         email=user.email,
-        role=role,
-        scopes=cut(key.scopes, SCOPES[role]),
+        role=membership.role,
+        scopes=cut(key.scopes, await rights_of(membership)),
         key_id=key.id,
         rate_limit=key.rate_limit,
         for_tests=key.environment == "test",
@@ -105,7 +141,13 @@ class Callers:
 
     def changed(self, user_id: str) -> None:
         """Something about this user, their keys or sessions has changed; call it after the commit."""
+        self._forget(lambda caller: caller.user_id == user_id)
+
+    def changed_in(self, organization_id: str) -> None:
+        """What a role of this organization may do has changed; call it after the commit."""
+        self._forget(lambda caller: caller.organization_id == organization_id)
+
+    def _forget(self, stale: Callable[[Caller], bool]) -> None:
         self._changes += 1
-        stale = [credential for credential, entry in self._entries.items() if entry.caller.user_id == user_id]
-        for credential in stale:
+        for credential in [one for one, entry in self._entries.items() if stale(entry.caller)]:
             del self._entries[credential]

@@ -18,7 +18,7 @@ from qstore_appliance.database.tables.accounts import OrganizationRow, UserRow
 from qstore_appliance.database.tables.invitations import InvitationRow
 from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.domain import ids
-from qstore_appliance.domain.accounts import SCOPES, Caller, Role
+from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.invitations import (
     AcceptDraft,
     Accepted,
@@ -28,16 +28,16 @@ from qstore_appliance.domain.invitations import (
     Offer,
 )
 from qstore_appliance.domain.listing import Listed, Page
-from qstore_appliance.domain.members import covers
 from qstore_appliance.domain.notices import Notice
 from qstore_appliance.domain.ports import Clock
+from qstore_appliance.domain.roles import covers
 from qstore_appliance.errors import Conflict, Forbidden, Gone, NotFound
 from qstore_appliance.services.accounts import join
 from qstore_appliance.services.audit import Audit
-from qstore_appliance.services.callers import Callers, membership_of
-from qstore_appliance.services.members import alone, standing
+from qstore_appliance.services.callers import Callers, alone, membership_of, permissions_of, rights_of, standing
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.passwords import Passwords, check_password
+from qstore_appliance.services.roles import given
 from qstore_appliance.services.seals import Stamp
 from qstore_appliance.services.sign_ins import SignIns
 from qstore_appliance.services.sorting import order_of
@@ -88,14 +88,15 @@ class Invitations:
 
         Raises:
             Forbidden: Without `users:invite`, or with a role that has rights which the caller lacks.
+            ValidationFailed: The organization has no such role.
             Conflict: They are a member already, or too many invitations wait.
         """
         caller.require("users:invite")
         refuse_unstorable(email=draft.email)
-        role, now = Role(draft.role), self._clock.now()
+        role, now = draft.role, self._clock.now()
         async with self._database.transaction():
             await alone(self._database, caller.organization_id)
-            if not covers(await standing(caller), role):
+            if not covers(await standing(caller), await given(caller.organization_id, role)):
                 raise Forbidden(f"You cannot invite anybody as {role}: that role has rights that you lack.")
             if await MembershipRow.exists(organization_id=caller.organization_id, user__email=draft.email):
                 raise Conflict("They are in your organization already.", details={"email": draft.email})
@@ -107,7 +108,7 @@ class Invitations:
                 id=ids.new("invite"),
                 organization_id=caller.organization_id,
                 email=draft.email,
-                role=role.value,
+                role=role,
                 invited_by=caller.user_id,
                 mailed=self._notices.sends,
                 created_at=now,
@@ -170,7 +171,7 @@ class Invitations:
         """
         row = await self._waiting(token)
         home = await OrganizationRow.get(id=row.organization_id)
-        return Offer(organization=home.name, email=row.email, role=Role(row.role), expires_at=row.expires_at)
+        return Offer(organization=home.name, email=row.email, role=row.role, expires_at=row.expires_at)
 
     async def accept(self, draft: AcceptDraft, *, address: str) -> Accepted:
         """
@@ -209,20 +210,21 @@ class Invitations:
     # Parts -------------------------------------------------------------------------------------------------------
 
     async def _joined(self, row: InvitationRow, guest: Callable[[], Awaitable[UserRow]]) -> Accepted:
-        role, now = Role(row.role), self._clock.now()
+        now = self._clock.now()
         try:
             async with self._database.transaction():
                 await alone(self._database, row.organization_id)
                 waiting = InvitationRow.filter(_with(InvitationStatus.PENDING, now), id=row.id)
                 inviter = await membership_of(row.invited_by, row.organization_id)
-                if inviter is None or not covers(SCOPES[Role(inviter.role)], role):
+                offered = await permissions_of(row.organization_id, row.role)
+                if inviter is None or offered is None or not covers(await rights_of(inviter), offered):
                     raise Gone(_USED)
                 user = await guest()
                 if not await waiting.update(accepted_at=now, accepted_by=user.id):
                     raise Gone(_USED)
                 if await MembershipRow.exists(user_id=user.id, organization_id=row.organization_id):
                     raise Conflict("You are in this organization already.")
-                await join(user.id, row.organization_id, role, now)
+                await join(user.id, row.organization_id, row.role, now)
                 await UserRow.filter(id=user.id).update(organization_id=row.organization_id)
                 await self._audit.record(
                     "invitation.accepted",
@@ -237,7 +239,9 @@ class Invitations:
             raise Conflict("This address got an account a moment ago. Try again with its password.") from error
         self._callers.changed(user.id)
         home = await OrganizationRow.get(id=row.organization_id)
-        return Accepted(user_id=user.id, email=user.email, organization_id=home.id, organization=home.name, role=role)
+        return Accepted(
+            user_id=user.id, email=user.email, organization_id=home.id, organization=home.name, role=row.role
+        )
 
     async def _waiting(self, token: str) -> InvitationRow:
         id = self._stamp.id_of(token)

@@ -15,13 +15,15 @@ from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import ApiKeyRow
 from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.domain import ids
-from qstore_appliance.domain.accounts import SCOPES, Caller, Role
+from qstore_appliance.domain.accounts import Caller, Role
 from qstore_appliance.domain.listing import Listed, Page
-from qstore_appliance.domain.members import Member, MemberPatch, covers
+from qstore_appliance.domain.members import Member, MemberPatch
 from qstore_appliance.domain.ports import Clock
+from qstore_appliance.domain.roles import covers
 from qstore_appliance.errors import Conflict, Forbidden, LastOwner, NotFound
 from qstore_appliance.services.audit import Audit
-from qstore_appliance.services.callers import Callers, cut, membership_of
+from qstore_appliance.services.callers import Callers, alone, membership_of, rights_of, standing
+from qstore_appliance.services.roles import given
 from qstore_appliance.services.sessions import end_sessions
 from qstore_appliance.services.sorting import order_of
 
@@ -41,17 +43,19 @@ class Members:
         self._callers = callers
         self._audit = Audit(database, clock)
 
-    async def listed(self, caller: Caller, page: Page, role: Role | None = None) -> Listed[Member]:
+    async def listed(self, caller: Caller, page: Page, role: str | None = None) -> Listed[Member]:
         """
         The people of the caller's organization, those who are kept out included (specification, List Users).
 
         Raises:
             Forbidden: Without `users:read`.
+            ValidationFailed: The organization has no such role.
         """
         caller.require("users:read")
         rows = MembershipRow.filter(organization_id=caller.organization_id)
         if role is not None:
-            rows = rows.filter(role=role.value)
+            await given(caller.organization_id, role)
+            rows = rows.filter(role=role)
         first, second = order_of(page.sort, SORTS)
         sign, name = first[: first.startswith("-")], first.lstrip("-")
         found = rows.order_by(f"{sign}{_COLUMNS.get(name, name)}", second).select_related("user")
@@ -88,6 +92,7 @@ class Members:
         Raises:
             Forbidden: Without `users:write`; or they have, or would have, a right that the caller lacks.
             NotFound: Nobody of this organization.
+            ValidationFailed: The organization has no such role.
             Conflict: One cannot keep out oneself.
             LastOwner: The organization would be left without an owner.
         """
@@ -96,19 +101,19 @@ class Members:
             row, scopes = await self._changeable(caller, id)
             if patch.disabled and id == caller.user_id:
                 raise Conflict("You cannot keep out yourself.")
-            role = Role(row.role) if patch.role is None else Role(patch.role)
-            if not covers(scopes, role):
+            role = row.role if patch.role is None else patch.role
+            if not covers(scopes, await given(caller.organization_id, role)):
                 raise Forbidden(f"You cannot make anybody {role}: that role has rights that you lack.")
             disabled = row.disabled if patch.disabled is None else patch.disabled
-            if role is not Role.OWNER or disabled:
+            if role != Role.OWNER or disabled:
                 await self._keep_an_owner(row)
-            before, kept_out = Role(row.role), row.disabled
-            row.role, row.disabled, row.updated_at = role.value, disabled, self._clock.now()
+            before, kept_out = row.role, row.disabled
+            row.role, row.disabled, row.updated_at = role, disabled, self._clock.now()
             await row.save(update_fields=["role", "disabled", "updated_at"])
             if disabled and not kept_out:
                 await end_sessions(id, self._clock.now(), organization_id=caller.organization_id)
-            if role is not before:
-                await self._note(caller, "user.role_changed", row, before=before.value, after=role.value)
+            if role != before:
+                await self._note(caller, "user.role_changed", row, before=before, after=role)
             if disabled is not kept_out:
                 await self._note(caller, "user.disabled" if disabled else "user.enabled", row)
         self._callers.changed(id)
@@ -178,7 +183,7 @@ class Members:
         await alone(self._database, caller.organization_id)
         row = await self._row(caller, id)
         scopes = await standing(caller)
-        if id != caller.user_id and not covers(scopes, Role(row.role)):
+        if id != caller.user_id and not covers(scopes, await rights_of(row)):
             raise Forbidden("You cannot change somebody who has rights that you lack.")
         return row, scopes
 
@@ -207,24 +212,6 @@ class Members:
             email=row.user.email,
             **details,
         )
-
-
-async def alone(database: Database, organization_id: str) -> None:
-    """Inside a transaction: nobody else changes who belongs to this organization until it is over."""
-    await database.one_at_a_time(f"members:{organization_id}")
-
-
-async def standing(caller: Caller) -> frozenset[str]:
-    """
-    What the caller may do by now: less than at the door, where somebody has just changed that.
-
-    Raises:
-        Forbidden: They do not belong to the organization any more.
-    """
-    membership = await membership_of(caller.user_id, caller.organization_id)
-    if membership is None:
-        raise Forbidden
-    return cut(sorted(caller.scopes), SCOPES[Role(membership.role)])
 
 
 def owners(organization_id: str, *, but: MembershipRow) -> QuerySet[MembershipRow]:

@@ -9,7 +9,7 @@ import msgspec
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import OrganizationRow, SessionRow, UserRow
 from qstore_appliance.database.tables.members import MembershipRow
-from qstore_appliance.domain.accounts import Caller, Organization, Role, Tokens
+from qstore_appliance.domain.accounts import Caller, Organization, Tokens
 from qstore_appliance.domain.organizations import OrganizationPatch, OwnOrganization, SettingsPatch
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.domain.sessions import Kind, Method
@@ -37,7 +37,7 @@ class Organizations:
             OwnOrganization(
                 id=row.organization_id,
                 name=row.organization.name,
-                role=Role(row.role),
+                role=row.role,
                 current=row.organization_id == caller.organization_id,
             )
             for row in await rows.select_related("organization").order_by("created_at", "id")

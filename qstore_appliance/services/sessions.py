@@ -21,7 +21,7 @@ from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.accounts import ApiKeyRow, SessionRow, UserRow
 from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.domain import ids
-from qstore_appliance.domain.accounts import Caller, Role, Tokens
+from qstore_appliance.domain.accounts import Caller, Tokens
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.notices import Notice
 from qstore_appliance.domain.ports import Clock
@@ -30,7 +30,7 @@ from qstore_appliance.errors import Forbidden, NotFound, QStoreError, Unauthenti
 from qstore_appliance.services import audit, keys
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.audit import Audit
-from qstore_appliance.services.callers import home_of, membership_of, of_key, of_user
+from qstore_appliance.services.callers import home_of, membership_of, of_key, of_user, rights_of
 from qstore_appliance.services.failures import network
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.sign_ins import SignIns
@@ -107,7 +107,7 @@ class Sessions:
             method=method,
             refresh_hash=_digest(refresh_token),
         )
-        return self._tokens(user, membership, session_id, refresh_token)
+        return await self._tokens(user, membership, session_id, refresh_token)
 
     async def sign_in_cookie(
         self,
@@ -152,7 +152,7 @@ class Sessions:
         )
         if instead_of is not None and instead_of.session_id is not None:
             await self._revoke(instead_of.session_id, instead_of, "session.ended")
-        return value, of_user(user, membership, rate_limit=self._settings.limits.user, session_id=session_id)
+        return value, await of_user(user, membership, rate_limit=self._settings.limits.user, session_id=session_id)
 
     async def refresh(self, refresh_token: str, *, address: str, agent: str) -> Tokens:
         """
@@ -182,12 +182,12 @@ class Sessions:
                 agent=storable(agent, 200),
             )
         if won:
-            return self._tokens(user, membership, session_id, renewed)
+            return await self._tokens(user, membership, session_id, renewed)
         session = await SessionRow.get(id=session_id)
         parallel = session.previous_hash == used and session.rotated_at and now - session.rotated_at <= REFRESH_GRACE
         if not parallel:
             log.warning("refresh_token_reused", session_id=session_id, user_id=user.id, address=address)
-            whose = of_user(user, membership, rate_limit=self._settings.limits.user, session_id=session_id)
+            whose = await of_user(user, membership, rate_limit=self._settings.limits.user, session_id=session_id)
             await self._revoke(session_id, whose, "session.reused")
             async with self._database.transaction():
                 await self._notices.tell(user, Notice.REFRESH_TOKEN_REUSED, address=address[:64])
@@ -312,7 +312,7 @@ class Sessions:
                 raise Unauthenticated
             if row.last_used is None or now - row.last_used >= LAST_USED_EVERY:
                 await self._note_use(lambda: ApiKeyRow.filter(id=row.id).update(last_used=now), membership)
-            caller = of_key(row, membership)
+            caller = await of_key(row, membership)
             if address:
                 await self._note_address(row, caller, network(address))
             return caller
@@ -332,7 +332,7 @@ class Sessions:
         if now - session.last_used >= LAST_USED_EVERY:
             await self._note_use(lambda: SessionRow.filter(id=session.id).update(last_used=now), membership)
         limit = self._settings.limits.user
-        return of_user(membership.user, membership, rate_limit=limit, session_id=session.id)
+        return await of_user(membership.user, membership, rate_limit=limit, session_id=session.id)
 
     async def _note_address(self, key: ApiKeyRow, caller: Caller, place: str) -> None:
         try:
@@ -427,11 +427,17 @@ class Sessions:
     def _refresh_token(self, user_id: str, session_id: str) -> str:
         return self._signer.sign("refresh", user_id, session_id, self._settings.auth.refresh_seconds)
 
-    def _tokens(self, user: UserRow, membership: MembershipRow, session_id: str, refresh_token: str) -> Tokens:
-        seconds, organization_id = self._settings.auth.access_seconds, membership.organization_id
-        role = Role(membership.role)
+    async def _tokens(self, user: UserRow, membership: MembershipRow, session_id: str, refresh_token: str) -> Tokens:
+        seconds = self._settings.auth.access_seconds
         access_token = self._signer.sign(
-            "access", user.id, session_id, seconds, email=user.email, organization_id=organization_id, role=role
+            "access",
+            user.id,
+            session_id,
+            seconds,
+            email=user.email,
+            org_id=membership.organization_id,
+            role=membership.role,
+            scopes=sorted(await rights_of(membership)),
         )
         return Tokens(access_token=access_token, refresh_token=refresh_token, token_type="Bearer", expires_in=seconds)
 

@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 
 import jwt
 
-from qstore_appliance.domain.accounts import SCOPES, Role
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import ConfigurationInvalid, Unauthenticated
 
@@ -38,20 +37,14 @@ class TokenSigner:
         self._secret = secret
         self._clock = clock
 
-    def sign(
-        self,
-        kind: Type,
-        user_id: str,
-        session_id: str,
-        seconds: int,
-        *,
-        email: str | None = None,
-        organization_id: str | None = None,
-        role: Role | None = None,
-    ) -> str:
-        """A token; e-mail, organization and role are for clients to read, nobody here trusts them."""
+    def sign(self, kind: Type, user_id: str, session_id: str, seconds: int, **told: Any) -> str:
+        """
+        Args:
+            told: Further claims, for clients to read: nobody here trusts them.
+        """
         now = int(self._clock.now().timestamp())
         claims: dict[str, Any] = {
+            **told,
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": user_id,
@@ -61,8 +54,6 @@ class TokenSigner:
             "iat": now,
             "exp": now + seconds,
         }
-        if role is not None:
-            claims.update(email=email, org_id=organization_id, role=role.value, scopes=sorted(SCOPES[role]))
         return jwt.encode(claims, self._secret, algorithm="HS256")
 
     def read(self, token: str, kind: Type) -> Claims:

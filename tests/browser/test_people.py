@@ -183,6 +183,54 @@ class TestLookingAfterPeople:
         assert found["role"] == "owner"
         lab.delete(f"/v1/users/{found['id']}")
 
+    def test_a_role_of_their_own(self, lab: Lab, page: Any):
+        """A role is made out of permissions, given and offered like the others, changed, and deleted when nobody has it."""
+        email = self.joined(lab)
+        page.reload()
+        row = page.locator("[data-part=member-rows] tr", has=page.get_by_text(email, exact=True))
+        row.wait_for()
+        page.get_by_role("button", name="Make a role").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Name", exact=True).fill("Night Shift")
+        dialog.get_by_role("button", name="Make it").click()
+        dialog.get_by_role("alert").first.wait_for()
+        dialog.get_by_label("Name", exact=True).fill("night-shift")
+        dialog.get_by_label("What it is for").fill("Stops jobs at night.")
+        dialog.get_by_role("button", name="Make it").click()
+        dialog.get_by_text("Choose at least one permission.").wait_for()
+        dialog.get_by_role("checkbox", name="jobs:read").check()
+        dialog.get_by_role("checkbox", name="jobs:cancel").check()
+        dialog.get_by_role("button", name="Make it").click()
+        dialog.wait_for(state="hidden")
+        own = page.locator("[data-part=role-rows] tr", has_text="night-shift")
+        own.get_by_text("jobs:cancel · jobs:read").wait_for()
+
+        row.get_by_role("combobox").select_option("night-shift")
+        own.locator("td.number").get_by_text("1").wait_for()
+        own.get_by_role("button", name="Delete").click()
+        page.get_by_role("button", name="Delete it").click()
+        page.get_by_role("alert").filter(has_text="Somebody has this role").wait_for()
+        page.get_by_role("button", name="Leave it").click()
+        own.get_by_role("button", name="Change").click()
+        dialog.get_by_role("checkbox", name="jobs:cancel").uncheck()
+        assert dialog.get_by_label("Name", exact=True).get_attribute("readonly") is not None
+        dialog.get_by_role("button", name="Change it").click()
+        dialog.wait_for(state="hidden")
+        own.get_by_text("jobs:read", exact=True).wait_for()
+        (found,) = [one for one in lab.get("/v1/roles") if not one["built_in"]]
+        assert (found["permissions"], found["members"]) == (["jobs:read"], 1)
+
+        row.get_by_role("combobox").select_option("viewer")
+        own.locator("td.number").get_by_text("0").wait_for()
+        page.get_by_role("button", name="Invite somebody").click()
+        page.get_by_role("dialog").get_by_label("Role").select_option("night-shift")
+        page.get_by_role("dialog").get_by_text("Stops jobs at night.").wait_for()
+        page.keyboard.press("Escape")
+        own.get_by_role("button", name="Delete").click()
+        page.get_by_role("button", name="Delete it").click()
+        own.wait_for(state="detached")
+        assert len(lab.get("/v1/roles")) == 4
+
     def test_settings(self, lab: Lab, page: Any):
         """What the form says is what the organization has: a list of backends, none of which is said, hardware, numbers."""
         page.get_by_label("Jobs at once").fill("0")

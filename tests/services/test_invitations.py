@@ -155,7 +155,7 @@ class TestInviting:
         with pytest.raises(Gone):
             await lab.invitations.offer(first)
 
-        assert (await lab.invitations.offer(second)).role is Role.VIEWER
+        assert (await lab.invitations.offer(second)).role == Role.VIEWER
 
     async def test_so_many_and_no_more(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         """An organization has so many links waiting; a revoked one makes room."""
@@ -268,7 +268,7 @@ class TestAccepting:
         """Whoever is signed in under the invited address needs no password."""
         token = await lab.invite("eve@example.org", "viewer")
 
-        assert (await lab.invitations.join(lab.callers["eve"], token)).role is Role.VIEWER
+        assert (await lab.invitations.join(lab.callers["eve"], token)).role == Role.VIEWER
 
     async def test_somebody_who_was_removed(self, lab: Lab) -> None:
         """Somebody who belongs nowhere any more cannot sign in, and comes back with their old password."""
@@ -280,7 +280,7 @@ class TestAccepting:
 
         assert accepted.user_id == developer.user_id
         tokens = await lab.sessions.sign_in("developer@example.org", PASSWORD, **WHERE)
-        assert (await lab.sessions.by_access_token(tokens.access_token)).role is Role.VIEWER
+        assert (await lab.sessions.by_access_token(tokens.access_token)).role == Role.VIEWER
 
     async def test_who_invited_may_no_longer(self, lab: Lab) -> None:
         """A link gives nothing once whoever made it was demoted, kept out or removed."""

@@ -117,7 +117,7 @@ class TestRoles:
 
         changed = await lab.members.change(lab.callers["admin"], dev.user_id, MemberPatch(role="viewer"))
 
-        assert changed.role is Role.VIEWER
+        assert changed.role == Role.VIEWER
         now = await lab.sessions.by_access_token(lab.tokens["developer"])
         assert (now.role, now.may("jobs:submit")) == (Role.VIEWER, False)
         assert (await lab.sessions.by_api_key(key)).scopes == {"jobs:read"}
@@ -237,10 +237,10 @@ class TestOwners:
         """The new owner owns, the old one is an administrator, and it stands in the audit log."""
         owner, heir = lab.callers["owner"], lab.callers["developer"]
 
-        assert (await lab.members.transfer(owner, heir.user_id)).role is Role.OWNER
+        assert (await lab.members.transfer(owner, heir.user_id)).role == Role.OWNER
 
         assert (await lab.role_of("owner"), await lab.role_of("developer")) == ("admin", "owner")
-        assert (await lab.sessions.by_access_token(lab.tokens["owner"])).role is Role.ADMIN
+        assert (await lab.sessions.by_access_token(lab.tokens["owner"])).role == Role.ADMIN
         assert await acts(lab) == ["organization.transferred"]
         with pytest.raises(Forbidden):
             await lab.members.transfer(owner, lab.callers["viewer"].user_id)

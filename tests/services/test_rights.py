@@ -1,5 +1,5 @@
 """
-Who may do what under any order of events: users, sessions and keys, against a model of them in plain sets.
+Who may do what under any order of events: users, roles, sessions and keys, against a model of them in plain sets.
 
 After each step every access token, refresh token and key that was ever given away is tried: it opens exactly what the model
 says of its user's role now, or nothing at all.
@@ -21,15 +21,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from qstore_appliance.database.connection import Database
-from qstore_appliance.database.tables.accounts import UserRow
-from qstore_appliance.domain.accounts import ApiKeyDraft, Caller, Role
+from qstore_appliance.database.tables.accounts import OrganizationRow, UserRow
+from qstore_appliance.database.tables.members import MembershipRow
+from qstore_appliance.domain.accounts import ApiKeyDraft, Caller
 from qstore_appliance.domain.listing import Page
-from qstore_appliance.errors import Forbidden, NotFound, Unauthenticated
+from qstore_appliance.domain.roles import PATTERNS, RoleDraft, RolePatch
+from qstore_appliance.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.codes import Codes
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.outbox import Outbox
 from qstore_appliance.services.passwords import Passwords
+from qstore_appliance.services.roles import Roles
 from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.services.sign_ins import SignIns
 from qstore_appliance.settings import Limits, Settings
@@ -43,7 +46,9 @@ WRITING = {"circuits:write", "datasets:write", "jobs:submit", "jobs:cancel", "mo
 RULING = {
     "circuits:delete",
     "jobs:pause",
+    "users:read",
     "users:write",
+    "users:delete",
     "billing:write",
     "sessions:read",
     "audit:read",
@@ -57,8 +62,17 @@ MATRIX = {
     "owner": READING | WRITING | RULING | {"models:predict", "organization:delete"},
 }
 ALL = sorted(MATRIX["owner"])
+RULERS = ("admin", "owner")
 WHOLE = {"circuits:*", "jobs:*", "models:*", "users:*", "billing:*"}
 SCOPES = sorted({*ALL, *WHOLE})
+#: What roles are made of: those who look after people among them.
+PARTS = st.lists(
+    st.one_of(st.sampled_from(("users:*", "api-keys:own")), st.sampled_from(sorted({*SCOPES} & PATTERNS))),
+    min_size=1,
+    max_size=5,
+    unique=True,
+)
+NAMES = ("night-shift", "desk")
 LEEWAY, GRACE = timedelta(seconds=30), timedelta(seconds=2)
 
 
@@ -111,6 +125,8 @@ class Rights(RuleBasedStateMachine):
         self.failures = 0
         self.opened: list[Session] = []
         self.made: list[Key] = []
+        #: Roles that organizations have made, by organization and name.
+        self.own: dict[tuple[str, str], set[str]] = {}
         #: Administrative acts that the audit log must tell of, by name.
         self.acts: dict[str, int] = {}
 
@@ -127,6 +143,7 @@ class Rights(RuleBasedStateMachine):
         self.accounts = Accounts(database, self.clock, self.passwords, configured)
         codes = Codes(database, self.clock, SECRET)
         sign_ins = SignIns(database, self.clock, self.passwords, codes, notices, configured)
+        self.roles = Roles(database, self.clock, self.accounts.callers)
         self.service = Sessions(database, self.clock, self.accounts, sign_ins, notices, configured, SECRET)
 
     def teardown(self) -> None:
@@ -142,6 +159,17 @@ class Rights(RuleBasedStateMachine):
 
     def act(self, name: str) -> None:
         self.acts[name] = self.acts.get(name, 0) + 1
+
+    def held(self, person: Person) -> set[str]:
+        """What their role is made of."""
+        own = self.own.get((person.organization, person.role))
+        return MATRIX[person.role] | (WHOLE if person.role in RULERS else set()) if own is None else own
+
+    def rights(self, person: Person) -> set[str]:
+        return {one for one in ALL if self.has(person, one)}
+
+    def has(self, person: Person, permission: str) -> bool:
+        return any(covers(scope, permission) for scope in self.held(person))
 
     # What happens ------------------------------------------------------------------------------------------------
 
@@ -165,8 +193,93 @@ class Rights(RuleBasedStateMachine):
 
     async def _change_role(self, person: Person, role: str) -> None:
         user = await UserRow.get(email=person.email)
-        await UserRow.filter(id=user.id).update(role=role)
+        await MembershipRow.filter(user_id=user.id).update(role=role)
         self.accounts.callers.changed(user.id)
+
+    @rule(person=people, name=st.sampled_from(NAMES))
+    def gets_a_role_of_their_own(self, person: Person, name: str) -> None:
+        if (person.organization, name) in self.own:
+            self.changes_role(person, name)
+
+    @rule(name=st.sampled_from(NAMES), organization=st.sampled_from(("Engines", "Looms")), parts=PARTS)
+    def the_first_owner_makes_a_role(self, name: str, organization: str, parts: list[str]) -> None:
+        """So that there are some: those whom the machine has made and signed in seldom may."""
+        if (organization, name) not in self.own and any(one.organization == organization for one in self.everybody):
+            self.do(self._make_as_owner(organization, RoleDraft(name=name, permissions=parts)))
+            self.own[organization, name] = set(parts)
+            self.act("role.created")
+
+    async def _make_as_owner(self, organization: str, draft: RoleDraft) -> None:
+        home = await OrganizationRow.get(name=organization)
+        number = len(self.own) + self.acts.get("role.created", 0)
+        email = f"chief{number}@example.org"
+        made = await self.accounts.create_user(email, organization, "owner", "a lab of the chief's own")
+        await self.roles.create(await self.accounts.caller_of(email), draft)
+        await MembershipRow.filter(user_id=made.id, organization_id=home.id).delete()
+        self.act("user.created")
+
+    @rule(session=sessions, name=st.sampled_from(NAMES), parts=PARTS)
+    def makes_a_role(self, session: Session, name: str, parts: list[str]) -> None:
+        caller, person = self._caller(session), session.person
+        if caller is None:
+            return
+        making = self.roles.create(caller, RoleDraft(name=name, permissions=parts))
+        if not self.has(person, "users:write") or not all(self.has(person, part) for part in parts):
+            with pytest.raises(Forbidden):
+                self.do(making)
+        elif (person.organization, name) in self.own:
+            with pytest.raises(Conflict):
+                self.do(making)
+        else:
+            self.do(making)
+            self.own[person.organization, name] = set(parts)
+            self.act("role.created")
+
+    @rule(session=sessions, name=st.sampled_from(NAMES), parts=PARTS)
+    def changes_a_role(self, session: Session, name: str, parts: list[str]) -> None:
+        caller, person = self._caller(session), session.person
+        if caller is None:
+            return
+        before = self.own.get((person.organization, name))
+        changing = self.roles.change(caller, name, RolePatch(permissions=parts))
+        if not self.has(person, "users:write"):
+            with pytest.raises(Forbidden):
+                self.do(changing)
+        elif before is None:
+            with pytest.raises(NotFound):
+                self.do(changing)
+        elif not all(self.has(person, part) for part in {*before, *parts}):
+            with pytest.raises(Forbidden):
+                self.do(changing)
+        else:
+            self.do(changing)
+            self.own[person.organization, name] = set(parts)
+            if before != set(parts):
+                self.act("role.updated")
+
+    @rule(session=sessions, name=st.sampled_from(NAMES))
+    def deletes_a_role(self, session: Session, name: str) -> None:
+        caller, person = self._caller(session), session.person
+        if caller is None:
+            return
+        before = self.own.get((person.organization, name))
+        deleting = self.roles.delete(caller, name)
+        if not self.has(person, "users:delete"):
+            expected: type[Exception] | None = Forbidden
+        elif before is None:
+            expected = NotFound
+        elif not all(self.has(person, part) for part in before):
+            expected = Forbidden
+        else:
+            held = any((one.organization, one.role) == (person.organization, name) for one in self.everybody)
+            expected = Conflict if held else None
+        if expected is not None:
+            with pytest.raises(expected):
+                self.do(deleting)
+            return
+        self.do(deleting)
+        del self.own[person.organization, name]
+        self.act("role.deleted")
 
     @rule(person=people)
     def is_disabled(self, person: Person) -> None:
@@ -253,9 +366,8 @@ class Rights(RuleBasedStateMachine):
         caller = self._caller(session)
         if caller is None:
             return None
-        role = session.person.role
-        whole = WHOLE if role in ("admin", "owner") else set()
-        may = "api-keys:own" in MATRIX[role] and set(scopes) <= MATRIX[role] | whole
+        person = session.person
+        may = self.has(person, "api-keys:own") and all(self.has(person, scope) for scope in scopes)
         end = None if hours is None else self.clock.now() + timedelta(hours=hours)
         draft = ApiKeyDraft(name="k", scopes=scopes, expires_at=end)
         if not may:
@@ -275,12 +387,12 @@ class Rights(RuleBasedStateMachine):
         if caller is None or key is None:
             return
         person = session.person
-        if "api-keys:own" not in MATRIX[person.role]:
+        if not self.has(person, "api-keys:own"):
             with pytest.raises(Forbidden):
                 self.do(self.accounts.revoke_key(caller, key.id))
             return
         mine = key.person is person
-        ruling = person.role in ("admin", "owner") and key.person.organization == person.organization
+        ruling = person.role in RULERS and key.person.organization == person.organization
         if key.alive and (mine or ruling):
             self.do(self.accounts.revoke_key(caller, key.id))
             key.alive = False
@@ -305,7 +417,7 @@ class Rights(RuleBasedStateMachine):
                 # Between its end and the leeway behind it both answers are right.
                 if end < now <= end + LEEWAY + timedelta(seconds=1):
                     continue
-                expected = MATRIX[session.person.role] if session.alive and now <= end else None
+                expected = self.rights(session.person) if session.alive and now <= end else None
                 assert self.do(self._opened(self.service.by_access_token(token), session.person)) == expected
             for token in session.refreshes:
                 assert self.do(self._opened(self.service.by_access_token(token), session.person)) is None
@@ -316,7 +428,7 @@ class Rights(RuleBasedStateMachine):
         for key in self.made:
             living = key.alive and not key.person.disabled and (key.end is None or now < key.end)
             wished = {one for one in ALL if any(covers(scope, one) for scope in key.scopes)}
-            expected = wished & MATRIX[key.person.role] if living else None
+            expected = wished & self.rights(key.person) if living else None
             assert self.do(self._opened(self.service.by_api_key(key.key), key.person)) == expected
 
     async def _opened(self, coming: Coroutine[Any, Any, Caller], person: Person) -> set[str] | None:
@@ -324,17 +436,17 @@ class Rights(RuleBasedStateMachine):
             caller = await coming
         except Unauthenticated:
             return None
-        assert (caller.email, caller.role) == (person.email, Role(person.role))
+        assert (caller.email, caller.role) == (person.email, person.role)
         return {permission for permission in ALL if caller.may(permission)}
 
     @invariant()
     def lists_show_the_living(self) -> None:
         for session in self.opened:
             caller, person = self._caller(session), session.person
-            if caller is None or "api-keys:own" not in MATRIX[person.role]:
+            if caller is None or not self.has(person, "api-keys:own"):
                 continue
             listed = self.do(self.accounts.list_keys(caller, Page(limit=100)))
-            ruling = person.role in ("admin", "owner")
+            ruling = person.role in RULERS
             expected = {
                 key.id
                 for key in self.made

@@ -487,7 +487,7 @@ class TestRevocation:
         await sessions.by_access_token(tokens.access_token)
         await MembershipRow.filter(user_id=owner.id).update(role="viewer")
         await UserRow.filter(id=owner.id).update(operator=False)
-        assert (await sessions.by_access_token(tokens.access_token)).role is Role.OWNER
+        assert (await sessions.by_access_token(tokens.access_token)).role == Role.OWNER
 
         monkeypatch.setattr("qstore_appliance.services.callers.time.monotonic", later(1.0))
 

@@ -15,6 +15,7 @@ import { Models } from './models.js';
 import { Organizations } from './organization.js';
 import { Outbox } from './outbox.js';
 import { Probes } from './probes.js';
+import { Roles } from './roles.js';
 import { SecondFactors } from './second_factor.js';
 import { Sessions } from './sessions.js';
 import { Sweeps } from './sweeps.js';
@@ -46,6 +47,7 @@ export class QStoreClient {
     this.secondFactor = new SecondFactors(http);
     this.sessions = new Sessions(http);
     this.organization = new Organizations(http);
+    this.roles = new Roles(http);
     this.invitations = new Invitations(http);
     this.apiKeys = new ApiKeys(http);
     this.circuits = new Circuits(http);

@@ -17,7 +17,7 @@ export interface Accepted {
   email: string;
   organization_id: string;
   organization: string;
-  role: Role;
+  role: string;
 }
 
 export type AlertChannel = "email" | "slack" | "webhook";
@@ -652,7 +652,7 @@ export interface Interval {
 export interface Invitation {
   id: string;
   email: string;
-  role: Role;
+  role: string;
   status: InvitationStatus;
   invited_by: string;
   mailed: boolean;
@@ -664,7 +664,7 @@ export interface Invitation {
 
 export interface InvitationDraft {
   email: string;
-  role: "viewer" | "developer" | "admin" | "owner";
+  role: string;
 }
 
 export type InvitationStatus = "accepted" | "expired" | "pending" | "revoked";
@@ -857,7 +857,7 @@ export interface Member {
   id: string;
   email: string;
   name: string;
-  role: Role;
+  role: string;
   disabled: boolean;
   last_active: string | null;
   created_at: string;
@@ -865,7 +865,7 @@ export interface Member {
 
 /** None is "not sent". */
 export interface MemberPatch {
-  role?: "viewer" | "developer" | "admin" | "owner" | null;
+  role?: string | null;
   disabled?: boolean | null;
 }
 
@@ -970,7 +970,7 @@ export interface Notification {
 export interface Offer {
   organization: string;
   email: string;
-  role: Role;
+  role: string;
   expires_at: string;
 }
 
@@ -1011,6 +1011,23 @@ export interface OrganizationPatch {
   settings?: SettingsPatch | null;
 }
 
+/**
+ * A role as one organization has it.
+ *
+ * Attributes:     permissions: Patterns, `resource:action` or `resource:*`, in alphabetical order.     built_in: One
+ * of the four, which are the same everywhere and cannot be changed.     members: Who has it, those who are kept out
+ * included.     created_at: None where it is built in, as is `updated_at`.
+ */
+export interface OrganizationRole {
+  name: string;
+  description: string;
+  permissions: string[];
+  built_in: boolean;
+  members: number;
+  created_at: string | null;
+  updated_at: string | null;
+}
+
 export interface OrganizationSettings {
   max_concurrent_jobs: number;
   allowed_backends: string[] | null;
@@ -1021,7 +1038,7 @@ export interface OrganizationSettings {
 export interface OwnOrganization {
   id: string;
   name: string;
-  role: Role;
+  role: string;
   current: boolean;
 }
 
@@ -1121,7 +1138,7 @@ export interface Profile {
   email: string;
   name: string;
   organization_id: string;
-  role: Role;
+  role: string;
   operator: boolean;
   scopes: string[];
   api_keys: MaskedKey[];
@@ -1206,8 +1223,17 @@ export interface ResourcesDraft {
   memory?: string | null;
 }
 
-/** From the least to the most; each has what the one before it has (specification, Roles). */
-export type Role = "admin" | "developer" | "owner" | "viewer";
+export interface RoleDraft {
+  name: string;
+  description?: string;
+  permissions: string[];
+}
+
+/** None is "not sent"; `permissions` replaces all that it had. */
+export interface RolePatch {
+  description?: string | null;
+  permissions?: string[] | null;
+}
 
 /** Epochs are meant. `every` and `factor` belong to `step`, `factor` to `exponential`. */
 export interface ScheduleDraft {

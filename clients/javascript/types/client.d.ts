@@ -12,6 +12,7 @@ export class QStoreClient {
     secondFactor: SecondFactors;
     sessions: Sessions;
     organization: Organizations;
+    roles: Roles;
     invitations: Invitations;
     apiKeys: ApiKeys;
     circuits: Circuits;
@@ -37,6 +38,7 @@ import { Users } from './users.js';
 import { SecondFactors } from './second_factor.js';
 import { Sessions } from './sessions.js';
 import { Organizations } from './organization.js';
+import { Roles } from './roles.js';
 import { Invitations } from './invitations.js';
 import { ApiKeys } from './api_keys.js';
 import { Circuits } from './circuits.js';

@@ -15,7 +15,7 @@ export interface Accepted {
     email: string;
     organization_id: string;
     organization: string;
-    role: Role;
+    role: string;
 }
 export type AlertChannel = "email" | "slack" | "webhook";
 /** `key` is there once, in the answer that creates it; afterwards only its `prefix` is known. */
@@ -583,7 +583,7 @@ export interface Interval {
 export interface Invitation {
     id: string;
     email: string;
-    role: Role;
+    role: string;
     status: InvitationStatus;
     invited_by: string;
     mailed: boolean;
@@ -594,7 +594,7 @@ export interface Invitation {
 }
 export interface InvitationDraft {
     email: string;
-    role: "viewer" | "developer" | "admin" | "owner";
+    role: string;
 }
 export type InvitationStatus = "accepted" | "expired" | "pending" | "revoked";
 /**
@@ -768,14 +768,14 @@ export interface Member {
     id: string;
     email: string;
     name: string;
-    role: Role;
+    role: string;
     disabled: boolean;
     last_active: string | null;
     created_at: string;
 }
 /** None is "not sent". */
 export interface MemberPatch {
-    role?: "viewer" | "developer" | "admin" | "owner" | null;
+    role?: string | null;
     disabled?: boolean | null;
 }
 /** How somebody proved who they are. */
@@ -869,7 +869,7 @@ export interface Notification {
 export interface Offer {
     organization: string;
     email: string;
-    role: Role;
+    role: string;
     expires_at: string;
 }
 /** `POST /v1/circuits/{id}/optimize`. Without `target_backend` any backend may run the result. */
@@ -905,6 +905,22 @@ export interface OrganizationPatch {
     name?: string | null;
     settings?: SettingsPatch | null;
 }
+/**
+ * A role as one organization has it.
+ *
+ * Attributes:     permissions: Patterns, `resource:action` or `resource:*`, in alphabetical order.     built_in: One
+ * of the four, which are the same everywhere and cannot be changed.     members: Who has it, those who are kept out
+ * included.     created_at: None where it is built in, as is `updated_at`.
+ */
+export interface OrganizationRole {
+    name: string;
+    description: string;
+    permissions: string[];
+    built_in: boolean;
+    members: number;
+    created_at: string | null;
+    updated_at: string | null;
+}
 export interface OrganizationSettings {
     max_concurrent_jobs: number;
     allowed_backends: string[] | null;
@@ -914,7 +930,7 @@ export interface OrganizationSettings {
 export interface OwnOrganization {
     id: string;
     name: string;
-    role: Role;
+    role: string;
     current: boolean;
 }
 /** How entangled two qubits are with each other, from 0 to 1. */
@@ -1001,7 +1017,7 @@ export interface Profile {
     email: string;
     name: string;
     organization_id: string;
-    role: Role;
+    role: string;
     operator: boolean;
     scopes: string[];
     api_keys: MaskedKey[];
@@ -1072,8 +1088,16 @@ export interface ResourcesDraft {
     cpu?: string | null;
     memory?: string | null;
 }
-/** From the least to the most; each has what the one before it has (specification, Roles). */
-export type Role = "admin" | "developer" | "owner" | "viewer";
+export interface RoleDraft {
+    name: string;
+    description?: string;
+    permissions: string[];
+}
+/** None is "not sent"; `permissions` replaces all that it had. */
+export interface RolePatch {
+    description?: string | null;
+    permissions?: string[] | null;
+}
 /** Epochs are meant. `every` and `factor` belong to `step`, `factor` to `exponential`. */
 export interface ScheduleDraft {
     type: "cosine" | "constant" | "step" | "exponential";

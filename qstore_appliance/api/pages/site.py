@@ -10,6 +10,7 @@ from sanic.response import HTTPResponse, redirect
 
 from qstore_appliance.api.pages import assets, entrance, explorers, provider, shell
 from qstore_appliance.domain import ids
+from qstore_appliance.domain.roles import PERMISSIONS, WHOLE
 
 GET = ("GET", "HEAD")
 
@@ -57,7 +58,7 @@ async def people(request: Request) -> HTTPResponse:
         return shell.problem(
             request, 403, "Not for you", "Only administrators look after the people of an organization."
         )
-    return await shell.inside(request, "people.html", "people")
+    return await shell.inside(request, "people.html", "people", permissions=PERMISSIONS, whole=WHOLE)
 
 
 async def account(request: Request) -> HTTPResponse:

@@ -37,6 +37,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "RefreshGrant": {"grant_type": "refresh_token", "refresh_token": "qsr_3f9c…"},
     "ProfilePatch": {"name": "Ada Lovelace", "preferences": {"default_backend": "native"}},
     "MemberPatch": {"role": "admin"},
+    "RoleDraft": {
+        "name": "night-shift",
+        "description": "Watches jobs and stops them.",
+        "permissions": ["jobs:read", "jobs:cancel", "models:*"],
+    },
+    "RolePatch": {"permissions": ["jobs:read", "jobs:cancel"]},
     "InvitationDraft": {"email": "grace@example.org", "role": "developer"},
     "LinkDraft": {"token": f"invite_{_KEY}.3q2-7wX…"},
     "AcceptDraft": {"token": f"invite_{_KEY}.3q2-7wX…", "name": "Grace Hopper", "password": "a phrase of your own"},

@@ -38,6 +38,8 @@ PARTICULAR: dict[str, tuple[str, ...]] = {
     "DELETE /v1/users/{id}": ("LAST_OWNER",),
     "POST /v1/organization/transfer": ("NOT_FOUND",),
     "POST /v1/auth/switch": ("NOT_FOUND",),
+    "PATCH /v1/roles/{name}": ("CONFLICT",),
+    "DELETE /v1/roles/{name}": ("CONFLICT",),
     "POST /v1/invitations/offer": ("GONE", "STORAGE_FULL"),
     "POST /v1/invitations/accept": (
         "CONFLICT", "GONE", "SECOND_FACTOR_REQUIRED", "STORAGE_FULL", "UNAUTHENTICATED",

@@ -12,7 +12,7 @@ from sanic.response import HTTPResponse
 from qstore_appliance.api.envelope import success
 from qstore_appliance.api.inputs import body
 from qstore_appliance.api.registry import SIGNED_IN, Routes
-from qstore_appliance.domain.accounts import ApiKey, ProfilePatch, Role, User
+from qstore_appliance.domain.accounts import ApiKey, ProfilePatch, User
 from qstore_appliance.domain.listing import MAX_LIMIT, Page
 
 routes = Routes("users")
@@ -35,7 +35,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     name: str
     organization_id: str
-    role: Role
+    role: str
     operator: bool
     scopes: list[str]
     api_keys: list[KeyOfUser]

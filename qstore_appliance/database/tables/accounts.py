@@ -8,7 +8,7 @@ import msgspec
 from tortoise import fields
 
 from qstore_appliance.database.tables.row import Row
-from qstore_appliance.domain.accounts import ApiKey, Organization, OrganizationSettings, Role, User
+from qstore_appliance.domain.accounts import ApiKey, Organization, OrganizationSettings, User
 from qstore_appliance.domain.sessions import Kind, Method, Session
 
 
@@ -66,7 +66,7 @@ class UserRow(Row):
             email=self.email,
             name=self.name,
             organization_id=organization_id,
-            role=Role(role),
+            role=role,
             operator=self.operator,
             disabled=self.disabled,
             preferences=self.preferences,

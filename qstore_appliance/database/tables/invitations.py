@@ -8,7 +8,6 @@ from tortoise import fields
 
 from qstore_appliance.database.tables.accounts import OrganizationRow
 from qstore_appliance.database.tables.row import Row
-from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.invitations import Invitation, InvitationStatus
 
 
@@ -37,7 +36,7 @@ class InvitationRow(Row):
         return Invitation(
             id=self.id,
             email=self.email,
-            role=Role(self.role),
+            role=self.role,
             status=self.status(now),
             invited_by=self.invited_by,
             mailed=self.mailed,

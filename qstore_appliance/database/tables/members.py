@@ -6,12 +6,11 @@ from tortoise import fields
 
 from qstore_appliance.database.tables.accounts import OrganizationRow, UserRow
 from qstore_appliance.database.tables.row import Row
-from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.members import Member
 
 
 class MembershipRow(Row):
-    """A person in an organization. It alone says what they may do there."""
+    """A person in an organization. Its role alone says what they may do there: one of the four, or of `roles`."""
 
     id = fields.CharField(max_length=40, primary_key=True)
     user: fields.ForeignKeyRelation[UserRow] = fields.ForeignKeyField(
@@ -39,7 +38,7 @@ class MembershipRow(Row):
             id=self.user_id,
             email=self.user.email,
             name=self.user.name,
-            role=Role(self.role),
+            role=self.role,
             disabled=self.disabled or self.user.disabled,
             last_active=self.last_active,
             created_at=self.created_at,

@@ -123,7 +123,7 @@ async def test_graphql_ws_asks_and_changes(socket: Run) -> None:
     await client.do(id="v", query="{ nothing }")
     wrong = await client.hear("next", "error")
 
-    assert asked[0][1:] == ["q", {"data": {"currentUser": {"email": "owner@example.org", "role": "OWNER"}}}]
+    assert asked[0][1:] == ["q", {"data": {"currentUser": {"email": "owner@example.org", "role": "owner"}}}]
     assert changed[1:] == ["m", {"data": {"createCircuit": {"name": "A"}}}]
     assert failed[2]["errors"][0]["extensions"]["code"] == "NOT_FOUND"
     assert (wrong[0], wrong[2][0]["extensions"]["code"]) == ("error", "VALIDATION_ERROR")
@@ -194,7 +194,7 @@ async def test_urql(run: Run, served: Served, job: str) -> None:
     circuit = created["data"]["createCircuit"]
     assert (circuit["name"], circuit["gateCount"]) == ("Bell", 2)
     assert [row["id"] for row in listed["data"]["circuits"]] == [circuit["id"]]
-    assert listed["data"]["currentUser"]["role"] == "OWNER"
+    assert listed["data"]["currentUser"]["role"] == "owner"
     assert refused["codes"] == ["INVALID_CIRCUIT"]
     assert invalid["codes"] == ["VALIDATION_ERROR"]
     assert [one["data"]["jobProgress"]["currentEpoch"] for one in progress] == [1, 2, 3]

@@ -118,7 +118,7 @@ async def test_who_asks(ask: Ask) -> None:
     viewer = (await ask(query, role="viewer", other=ids.new("org"))).data
 
     assert viewer["currentUser"]["email"] == "viewer@example.org"
-    assert (viewer["currentUser"]["role"], viewer["currentUser"]["operator"]) == ("VIEWER", False)
+    assert (viewer["currentUser"]["role"], viewer["currentUser"]["operator"]) == ("viewer", False)
     assert "jobs:read" in viewer["currentUser"]["scopes"]
     own = viewer["currentUser"]["organization"]
     assert (own["name"], own["members"], own["settings"]) == ("Analytical Engines", 4, {"enableHardware": False})

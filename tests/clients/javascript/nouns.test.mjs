@@ -147,7 +147,14 @@ test('keys, sessions, profile, money, audit', async () => {
   const joined = await owner.invitations.accept({ token, password: 'a phrase of their own' });
   assert.equal((await owner.users.update(joined.user_id, { role: 'developer' })).role, 'developer');
   assert.ok((await owner.users.list({ limit: 100 })).items.some((one) => one.id === joined.user_id));
+  const shift = await owner.roles.create({ name: 'night-shift', permissions: ['jobs:read'] });
+  assert.equal((await owner.users.update(joined.user_id, { role: shift.name })).role, 'night-shift');
+  assert.deepEqual((await owner.roles.update(shift.name, { permissions: ['jobs:cancel'] })).permissions, ['jobs:cancel']);
+  assert.equal((await owner.roles.get(shift.name)).members, 1);
+  await assert.rejects(owner.roles.delete(shift.name), errors.Conflict);
   await owner.users.remove(joined.user_id);
+  await owner.roles.delete(shift.name);
+  assert.equal((await owner.roles.list()).length, 4);
   assert.ok((await owner.outbox.list()).total >= 0);
   await owner.auth.logout();
 });

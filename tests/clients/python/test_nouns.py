@@ -242,6 +242,17 @@ async def test_people(laboratory: Laboratory) -> None:
         assert (await owner.users.get(joined.user_id)).name == "Grace"
         assert (await owner.users.update(joined.user_id, role="developer")).role == "developer"
         assert [row.email async for row in owner.users.iterate(role="developer")] == ["grace@example.org"]
+        await owner.roles.create("night-shift", ["jobs:read", "jobs:cancel"], description="Stops jobs.")
+        assert (await owner.users.update(joined.user_id, role="night-shift")).role == "night-shift"
+        changed = await owner.roles.update("night-shift", permissions=["jobs:read"])
+        assert changed == await owner.roles.get("night-shift") == (await owner.roles.list())[-1]
+        assert (changed.members, changed.permissions, changed.description) == (1, ["jobs:read"], "Stops jobs.")
+        with pytest.raises(errors.Conflict):
+            await owner.roles.delete("night-shift")
+        await owner.users.update(joined.user_id, role="developer")
+        await owner.roles.delete("night-shift")
+        with pytest.raises(errors.NotFound):
+            await owner.roles.get("night-shift")
         again = await rival.invitations.create("grace@example.org", "admin")
         assert [row.email async for row in rival.invitations.iterate(status="pending")] == ["grace@example.org"]
         there = await guest.invitations.join(str(again.link).partition("#")[2])

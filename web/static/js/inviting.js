@@ -5,24 +5,18 @@ import { Form } from "./form.js";
 import * as format from "./format.js";
 import { list, post, remove } from "./rest.js";
 
-const ROLES = {
-  viewer: "Sees everything and changes nothing.",
-  developer: "Stores circuits and data, trains, deploys.",
-  admin: "Also looks after people, budget and settings.",
-  owner: "Can do everything, as you can.",
-};
-
 export class Inviting {
   #dialog = part("invite-dialog");
   #mayInvite;
+  #words;
   #onChange;
 
-  constructor(roles, mayInvite, onChange) {
+  /** `words`: gets the name of a role, and says what it is. */
+  constructor(mayInvite, words, onChange) {
     this.#mayInvite = mayInvite;
+    this.#words = words;
     this.#onChange = onChange;
-    const select = part("invite-role");
-    select.append(...roles.map((role) => make("option", { value: role, selected: role === "developer" }, role)));
-    select.addEventListener("change", () => this.#describe());
+    part("invite-role").addEventListener("change", () => this.#describe());
     show(part("invite"), mayInvite);
     const form = new Form(part("invite-form"), (fields) => this.#invite(fields));
     part("invite").addEventListener("click", () => {
@@ -47,8 +41,15 @@ export class Inviting {
     part("invitation-rows").replaceChildren(...items.map((invitation) => this.#row(invitation)));
   }
 
+  /** Roles that somebody may be invited to. While the dialog is open its choice stays. */
+  offer(roles) {
+    if (this.#dialog.open) return;
+    const options = roles.map((role) => make("option", { value: role, selected: role === "developer" }, role));
+    part("invite-role").replaceChildren(...options);
+  }
+
   #describe() {
-    write(part("invite-role-words"), ROLES[part("invite-role").value]);
+    write(part("invite-role-words"), this.#words(part("invite-role").value));
   }
 
   async #invite(fields) {

@@ -6,21 +6,27 @@ import { Inviting } from "./inviting.js";
 import { Organization } from "./organization.js";
 import { Pager } from "./pager.js";
 import { list, patch, remove } from "./rest.js";
+import { Roles } from "./roles.js";
 import { Sure } from "./sure.js";
 
 const scopes = document.querySelector("[data-page]").dataset.scopes.split(" ");
 const me = part("page").dataset.me;
-const roles = ["viewer", "developer", "admin", ...(scopes.includes("own") ? ["owner"] : [])];
 
 const pager = new Pager(50, () => refresh());
 const sure = new Sure();
-const inviting = new Inviting(roles, scopes.includes("invite"), () => refresh());
+const roles = new Roles({ make: scopes.includes("people"), remove: scopes.includes("remove") }, sure, () => refresh());
+const inviting = new Inviting(scopes.includes("invite"), (name) => roles.words(name), () => refresh());
 const organization = new Organization((name) => title(name));
 let members = 0;
 
 async function refresh() {
   try {
-    const [people] = await Promise.all([list(`/v1/users?${pager.query}&sort=created_at`), inviting.refresh()]);
+    const [people] = await Promise.all([
+      list(`/v1/users?${pager.query}&sort=created_at`),
+      inviting.refresh(),
+      roles.refresh(),
+    ]);
+    inviting.offer(givable());
     draw(people);
     problem(part("page-problem"), null);
   } catch (fault) {
@@ -35,6 +41,11 @@ function draw(people) {
   part("member-rows").replaceChildren(...people.items.map(row));
   pager.update(people);
   title(organization.name);
+}
+
+/** Roles that may be chosen; owners alone make owners, and the server refuses whatever else is more than one has. */
+function givable() {
+  return roles.all.map((role) => role.name).filter((name) => name !== "owner" || scopes.includes("own"));
 }
 
 function title(name) {
@@ -66,7 +77,7 @@ function choosing(person) {
   return make(
     "select",
     { "aria-label": `Role of ${person.name}`, change: (event) => give(event.currentTarget, person) },
-    ...roles.map((role) => make("option", { value: role, selected: role === person.role }, role)),
+    ...givable().map((role) => make("option", { value: role, selected: role === person.role }, role)),
   );
 }
 

@@ -24,6 +24,7 @@ from qstore_client.aio.models import Models
 from qstore_client.aio.organization import Organizations
 from qstore_client.aio.outbox import Outbox
 from qstore_client.aio.probes import Probes
+from qstore_client.aio.roles import Roles
 from qstore_client.aio.second_factor import SecondFactor
 from qstore_client.aio.sessions import Sessions
 from qstore_client.aio.sweeps import Sweeps
@@ -90,6 +91,7 @@ class QStoreClient:
         self.users = Users(self._http)
         self.second_factor = SecondFactor(self._http)
         self.organization = Organizations(self._http)
+        self.roles = Roles(self._http)
         self.invitations = Invitations(self._http)
         self.api_keys = ApiKeys(self._http)
         self.circuits = Circuits(self._http)

@@ -25,6 +25,7 @@ from qstore_client.sync.models import Models
 from qstore_client.sync.organization import Organizations
 from qstore_client.sync.outbox import Outbox
 from qstore_client.sync.probes import Probes
+from qstore_client.sync.roles import Roles
 from qstore_client.sync.second_factor import SecondFactor
 from qstore_client.sync.sessions import Sessions
 from qstore_client.sync.sweeps import Sweeps
@@ -91,6 +92,7 @@ class SyncQStoreClient:
         self.users = Users(self._http)
         self.second_factor = SecondFactor(self._http)
         self.organization = Organizations(self._http)
+        self.roles = Roles(self._http)
         self.invitations = Invitations(self._http)
         self.api_keys = ApiKeys(self._http)
         self.circuits = Circuits(self._http)
