@@ -82,6 +82,7 @@ from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.services.sign_ins import SignIns
 from qstore_appliance.services.signatures import Signatures
 from qstore_appliance.services.spending import Spending
+from qstore_appliance.services.storage import Storage
 from qstore_appliance.services.sweeps import Sweeps
 from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.services.upkeep import Upkeep
@@ -192,7 +193,8 @@ class Appliance:
         self.costs = Costs(database, clock, self.alerts, self.spending.changed)
         fleet = Fleet(shared=bool(url))
         self.backends = Backends(database, self.probes, settings, clock, self.costs, fleet)
-        self.organizations = Organizations(database, clock, self.sessions, self.backends)
+        self.storage = Storage(database, settings)
+        self.organizations = Organizations(database, clock, self.sessions, self.backends, self.storage)
         self.announcements = Announcements(self.backends, self.events, clock)
         self.workers = Workers(database, self.backends, clock, settings)
         self.runs = Runs(

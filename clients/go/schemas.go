@@ -977,6 +977,7 @@ type Organization struct {
 	Plan      string               `json:"plan"`
 	Members   int                  `json:"members"`
 	Settings  OrganizationSettings `json:"settings"`
+	Storage   StorageUse           `json:"storage"`
 	CreatedAt time.Time            `json:"created_at"`
 }
 
@@ -1003,6 +1004,7 @@ type OrganizationSettings struct {
 	MaxConcurrentJobs int      `json:"max_concurrent_jobs"`
 	AllowedBackends   []string `json:"allowed_backends"`
 	EnableHardware    bool     `json:"enable_hardware"`
+	MaxStorageBytes   *int     `json:"max_storage_bytes"`
 }
 
 // OwnOrganization: One that somebody belongs to, and as what; `current` is where their session acts.
@@ -1237,12 +1239,14 @@ type Session struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// SettingsPatch: What is not sent stays. `allowed_backends` null is every backend that is installed; hardware is off
-// unless `enable_hardware` says otherwise.
+// SettingsPatch: What is not sent stays. `allowed_backends` null is every backend that is installed;
+// `max_storage_bytes` null is what the installation has (`limits.organization_bytes`); hardware is off unless
+// `enable_hardware` says otherwise.
 type SettingsPatch struct {
 	MaxConcurrentJobs *int     `json:"max_concurrent_jobs,omitempty"`
 	AllowedBackends   []string `json:"allowed_backends,omitempty"`
 	EnableHardware    *bool    `json:"enable_hardware,omitempty"`
+	MaxStorageBytes   *int     `json:"max_storage_bytes,omitempty"`
 }
 
 // Signer: Whose an Ed25519 key is. `public_key` in base 64; `fingerprint` is what people read to each other; `name`
@@ -1264,6 +1268,17 @@ type Standing = string
 type Storage struct {
 	ArtifactURL string  `json:"artifact_url"`
 	SizeMb      float64 `json:"size_mb"`
+}
+
+// StorageUse: In bytes, `THING_BYTES` for each thing included. Attributes:   limit_bytes: None where there is no
+// limit.   used_bytes: All of the following.   datasets_bytes: Uploads, those included that were deleted and can still
+// be restored.   models_bytes: What was trained.   checkpoints_bytes: The last ones of jobs, from which they go on.
+type StorageUse struct {
+	LimitBytes       *int `json:"limit_bytes"`
+	UsedBytes        int  `json:"used_bytes"`
+	DatasetsBytes    int  `json:"datasets_bytes"`
+	ModelsBytes      int  `json:"models_bytes"`
+	CheckpointsBytes int  `json:"checkpoints_bytes"`
 }
 
 // Submitted: `auto_backend` is what `"backend": "auto"` would have taken; `backend_reason` says in one sentence why

@@ -109,6 +109,8 @@ class OrganizationSettings(msgspec.Struct, frozen=True, kw_only=True):
     #: None: every backend that is installed, except hardware unless it is enabled.
     allowed_backends: list[str] | None = None
     enable_hardware: bool = False
+    #: Bytes of data sets, models and checkpoints; None: as the installation has it.
+    max_storage_bytes: int | None = None
 
 
 class Allowance(OrganizationSettings, frozen=True, kw_only=True):

@@ -22,8 +22,8 @@ class OwnOrganization(msgspec.Struct, frozen=True, kw_only=True):
 
 class SettingsPatch(Draft):
     """
-    What is not sent stays. `allowed_backends` null is every backend that is installed; hardware is off unless
-    `enable_hardware` says otherwise.
+    What is not sent stays. `allowed_backends` null is every backend that is installed; `max_storage_bytes` null is what the
+    installation has (`limits.organization_bytes`); hardware is off unless `enable_hardware` says otherwise.
     """
 
     max_concurrent_jobs: int | None = Field(default=None, ge=1, le=10_000)
@@ -31,6 +31,7 @@ class SettingsPatch(Draft):
         default=None, min_length=1, max_length=100
     )
     enable_hardware: bool | None = None
+    max_storage_bytes: int | None = Field(default=None, ge=0, le=2**53)
 
 
 class OrganizationPatch(Draft):

@@ -31,6 +31,7 @@ from qstore_appliance.errors import (
     ValidationFailed,
 )
 from qstore_appliance.services.sorting import order_of
+from qstore_appliance.services.storage import Storage
 from qstore_appliance.settings import Settings
 
 RESTORABLE = timedelta(hours=24)
@@ -51,6 +52,7 @@ class Datasets:
         self._calculator = calculator
         self._clock = clock
         self._settings = settings
+        self._storage = Storage(database, settings)
 
     # Reading -----------------------------------------------------------------------------------------------------
 
@@ -144,6 +146,17 @@ class Datasets:
 
     # Writing -----------------------------------------------------------------------------------------------------
 
+    async def require_room(self, caller: Caller) -> None:
+        """
+        Before a file is received.
+
+        Raises:
+            Forbidden: Without `datasets:write`.
+            StorageFull: The organization keeps all that it may.
+        """
+        caller.require("datasets:write")
+        await self._storage.require_room(caller.organization_id)
+
     async def upload(
         self, caller: Caller, *, path: Path, filename: str, name: str | None = None, label: str | None = None
     ) -> Dataset:
@@ -154,7 +167,7 @@ class Datasets:
             UnsupportedMediaType: Neither CSV nor NPZ by its name.
             ValidationFailed: What is wrong in it, and where.
             TooLarge: Larger than `datasets.max_bytes`, as it is or unpacked.
-            StorageFull: Nothing was kept.
+            StorageFull: The disk is full, or the organization keeps all that it may; nothing was kept.
         """
         caller.require("datasets:write")
         kind = _KINDS.get(Path(filename).suffix.lower())
@@ -168,13 +181,29 @@ class Datasets:
             summary = await self._calculator.call(
                 f"{_ENGINE}:ingest", str(path), kind, label, str(target), most, timeout=_READ_SECONDS
             )
-            size = target.stat().st_size
-            digest = await self._blobs.adopt(target)
-        row = _row_of(summary, digest, size, name=title, source="upload")
-        row.organization_id, row.user_id = caller.organization_id, caller.user_id
+            row = _row_of(summary, "", target.stat().st_size, name=title, source="upload")
+            row.organization_id, row.user_id = caller.organization_id, caller.user_id
+            await self._reserve(row)
+            try:
+                row.digest, row.deleted_at = await self._blobs.adopt(target), None
+            except BaseException:
+                async with self._database.transaction():
+                    await row.delete()
+                raise
         async with self._database.transaction():
-            await row.save(force_create=True)
+            await row.save(update_fields=["digest", "deleted_at"])
         return row.to_domain()
+
+    async def _reserve(self, row: DatasetRow) -> None:
+        """
+        Take the room before the bytes are kept: many at once take no more than there is. Until they are, the row is one of
+        a data set that was deleted; where we are killed meanwhile, it goes as such.
+        """
+        row.deleted_at = self._clock.now()
+        async with self._database.transaction():
+            await self._storage.alone(row.organization_id or "")
+            await self._storage.require_room(row.organization_id or "", row.size_bytes)
+            await row.save(force_create=True)
 
     async def import_folder(self, name: str, folder: Path) -> Dataset:
         """

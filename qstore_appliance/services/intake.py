@@ -26,6 +26,7 @@ from qstore_appliance.services.bills import first_epoch
 from qstore_appliance.services.journal import Entry, Journal, Line
 from qstore_appliance.services.pauses import Pauses
 from qstore_appliance.services.runs import Runs
+from qstore_appliance.services.storage import Storage
 from qstore_appliance.services.submission import Accepted, Earlier, Submission
 from qstore_appliance.settings import Settings
 
@@ -59,6 +60,7 @@ class Intake:
         self._queue = queue
         self._runs = runs
         self._submission = submission
+        self._storage = Storage(database, settings)
         self._journal = journal
         self._clock = clock
         self._settings = settings
@@ -131,10 +133,12 @@ class Intake:
         self, caller: Caller, draft: JobDraft, earlier: Earlier | None = None, sweep_id: str | None = None
     ) -> New:
         """
-        Raises: what `Submission.check` raises; BudgetExceeded: an alert of the budget admits no new jobs.
+        Raises: what `Submission.check` raises; BudgetExceeded: an alert of the budget admits no new jobs; StorageFull: the
+            organization keeps all that it may.
         """
         if self._pauses is not None:
             await self._pauses.admit(caller.organization_id)
+        await self._storage.admit(caller.organization_id)
         accepted = await self._submission.check(*((caller, draft) if earlier is None else (caller, draft, earlier)))
         now = self._clock.now()
         row = JobRow(
@@ -239,6 +243,7 @@ class Intake:
         )
         if origin.checkpoint is not None:
             row.checkpoint = await self._runs.adopt_checkpoint(row.id, origin)
+            row.checkpoint_bytes = origin.checkpoint_bytes
         try:
             return await self._accept(caller, new._replace(line=_line(said, row)))
         except BaseException:

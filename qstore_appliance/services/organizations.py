@@ -18,14 +18,21 @@ from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.callers import membership_of
 from qstore_appliance.services.sessions import Sessions
+from qstore_appliance.services.storage import Storage
 from qstore_appliance.services.texts import refuse_unstorable
+
+#: Settings for which null says something: every backend, and what the installation has.
+_NULLABLE = frozenset({"allowed_backends", "max_storage_bytes"})
 
 
 class Organizations:
-    def __init__(self, database: Database, clock: Clock, sessions: Sessions, backends: Backends) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, sessions: Sessions, backends: Backends, storage: Storage
+    ) -> None:
         self._database = database
         self._sessions = sessions
         self._backends = backends
+        self._storage = storage
         self._audit = Audit(database, clock)
 
     async def mine(self, caller: Caller) -> list[OwnOrganization]:
@@ -78,7 +85,7 @@ class Organizations:
         Change name or settings. They count for what is asked from now on; what was accepted goes on.
 
         Raises:
-            Forbidden: Without `organization:write`.
+            Forbidden: Without `organization:write`; or it would keep more than now, which the operator alone allows.
             ValidationFailed: `settings.allowed_backends` has a name that no backend has.
         """
         caller.require("organization:write")
@@ -94,6 +101,8 @@ class Organizations:
             row.settings = {**row.settings, **changes}
             await row.save(update_fields=["name", "settings", "updated_at"])
             after = row.to_domain()
+            if not caller.operator:
+                self._storage.require_no_more(before.settings, after.settings)
             if (before.name, before.settings) != (after.name, after.settings):
                 await self._audit.record(
                     "organization.updated",
@@ -123,9 +132,9 @@ class Organizations:
 
 
 def _changes(patch: SettingsPatch) -> dict[str, Any]:
-    """What was sent. Only for `allowed_backends` is null a value; elsewhere it is "not sent" too."""
+    """What was sent. For some null is a value; elsewhere it is "not sent" too."""
     sent = {name: getattr(patch, name) for name in patch.model_fields_set}
-    changes = {name: value for name, value in sent.items() if value is not None or name == "allowed_backends"}
+    changes = {name: value for name, value in sent.items() if value is not None or name in _NULLABLE}
     if changes.get("allowed_backends"):
         changes["allowed_backends"] = list(dict.fromkeys(changes["allowed_backends"]))
     return changes

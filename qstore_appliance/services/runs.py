@@ -202,6 +202,7 @@ class Runs(Leases):
             resources=msgspec.to_builtins(resources),
             cost=bill.amount,
             checkpoint=digest,
+            checkpoint_bytes=len(latest.checkpoint),
             checkpoint_epoch=latest.epoch,
             attempt=0,
             lease_until=self._lease_end(),

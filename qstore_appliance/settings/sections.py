@@ -73,6 +73,9 @@ class Limits:
     key: int = option(1_000, "Requests in an API key's bucket (refilled by a hundredth each second).", low=1)
     user: int = option(6_000, "Requests in a signed-in user's bucket.", low=1)
     address: int = option(300, "Requests in the bucket of an address without credentials.", low=1)
+    organization_bytes: int = option(
+        50_000_000_000, "Bytes of data sets, models and checkpoints that an organization may keep; 0: no limit.", low=0
+    )
     sign_in_failures: int = option(10, "Failed sign-ins allowed per account and address in five minutes.", low=1)
     sign_in_failures_address: int = option(100, "The same per address, whatever the accounts.", low=1)
     sign_in_failures_account: int = option(

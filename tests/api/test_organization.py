@@ -11,7 +11,7 @@ from qstore_appliance.domain.accounts import ApiKeyDraft
 from tests.api.conftest import Client, Served
 
 CIRCUIT = {"name": "c", "n_qubits": 1, "gates": [{"type": "H", "targets": [0]}]}
-SETTINGS = {"max_concurrent_jobs": 10, "allowed_backends": None, "enable_hardware": False}
+SETTINGS = {"max_concurrent_jobs": 10, "allowed_backends": None, "enable_hardware": False, "max_storage_bytes": None}
 
 
 async def settings_of(client: httpx.AsyncClient) -> dict[str, Any]:

@@ -246,7 +246,12 @@ class TestLookingAfterPeople:
         page.get_by_role("button", name="Save").click()
         page.get_by_role("status").filter(has_text="Saved.").wait_for()
         settings = lab.get("/v1/organization")["settings"]
-        assert settings == {"max_concurrent_jobs": 7, "allowed_backends": ["native"], "enable_hardware": False}
+        assert settings == {
+            "max_concurrent_jobs": 7,
+            "allowed_backends": ["native"],
+            "enable_hardware": False,
+            "max_storage_bytes": None,
+        }
 
         page.reload()
         page.get_by_label("All that are installed").check()

@@ -33,6 +33,7 @@ from qstore_appliance.services.passwords import Passwords
 from qstore_appliance.services.seals import Stamp
 from qstore_appliance.services.sessions import Sessions
 from qstore_appliance.services.sign_ins import SignIns
+from qstore_appliance.services.storage import Storage
 from qstore_appliance.settings import Settings, Smtp
 from tests.factories import PASSWORD, SteppingClock, ThreadCalculator, make_key_draft
 from tests.services.conftest import SECRET
@@ -100,7 +101,8 @@ async def lab(
     )
     members = Members(database, clock, accounts.callers)
     backends = Backends(database, ThreadCalculator(), settings, clock, Costs(database, clock))
-    return Lab(made, Organizations(database, clock, sessions, backends), members, accounts, sessions, callers)
+    organizations = Organizations(database, clock, sessions, backends, Storage(database, settings))
+    return Lab(made, organizations, members, accounts, sessions, callers)
 
 
 class TestInviting:

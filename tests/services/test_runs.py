@@ -75,6 +75,7 @@ async def test_epoch_is_saved_whole(laboratory: Laboratory) -> None:
     assert job.cost == 200 * 1_000
     assert row.checkpoint_epoch == 2
     assert (await laboratory.blobs.get(str(row.checkpoint))).endswith(b"checkpoint 2")
+    assert row.checkpoint_bytes == len(b"checkpoint 2")
 
 
 async def test_an_epoch_is_saved_once(laboratory: Laboratory) -> None:

@@ -1003,6 +1003,7 @@ export interface Organization {
   plan: string;
   members: number;
   settings: OrganizationSettings;
+  storage: StorageUse;
   created_at: string;
 }
 
@@ -1032,6 +1033,7 @@ export interface OrganizationSettings {
   max_concurrent_jobs: number;
   allowed_backends: string[] | null;
   enable_hardware: boolean;
+  max_storage_bytes: number | null;
 }
 
 /** One that somebody belongs to, and as what; `current` is where their session acts. */
@@ -1272,13 +1274,14 @@ export interface Session {
 }
 
 /**
- * What is not sent stays. `allowed_backends` null is every backend that is installed; hardware is off unless
- * `enable_hardware` says otherwise.
+ * What is not sent stays. `allowed_backends` null is every backend that is installed; `max_storage_bytes` null is what
+ * the installation has (`limits.organization_bytes`); hardware is off unless `enable_hardware` says otherwise.
  */
 export interface SettingsPatch {
   max_concurrent_jobs?: number | null;
   allowed_backends?: string[] | null;
   enable_hardware?: boolean | null;
+  max_storage_bytes?: number | null;
 }
 
 /**
@@ -1302,6 +1305,21 @@ export type Standing = "own" | "trusted" | "unknown";
 export interface Storage {
   artifact_url: string;
   size_mb: number;
+}
+
+/**
+ * In bytes, `THING_BYTES` for each thing included.
+ *
+ * Attributes:     limit_bytes: None where there is no limit.     used_bytes: All of the following.     datasets_bytes:
+ * Uploads, those included that were deleted and can still be restored.     models_bytes: What was trained.
+ * checkpoints_bytes: The last ones of jobs, from which they go on.
+ */
+export interface StorageUse {
+  limit_bytes: number | null;
+  used_bytes: number;
+  datasets_bytes: number;
+  models_bytes: number;
+  checkpoints_bytes: number;
 }
 
 /**

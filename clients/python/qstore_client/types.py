@@ -1201,6 +1201,7 @@ class Organization:
     plan: str
     members: int
     settings: OrganizationSettings
+    storage: StorageUse
     created_at: datetime
 
 
@@ -1214,6 +1215,7 @@ class OrganizationSettings:
     max_concurrent_jobs: int = 10
     allowed_backends: list[str] | None = None
     enable_hardware: bool = False
+    max_storage_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1488,13 +1490,15 @@ class Session:
 
 class SettingsPatch(TypedDict, total=False):
     """
-    What is not sent stays. `allowed_backends` null is every backend that is installed; hardware is off unless
-    `enable_hardware` says otherwise.
+    What is not sent stays. `allowed_backends` null is every backend that is installed; `max_storage_bytes` null is
+    what the installation has (`limits.organization_bytes`); hardware is off unless `enable_hardware` says
+    otherwise.
     """
 
     max_concurrent_jobs: int | None
     allowed_backends: list[str] | None
     enable_hardware: bool | None
+    max_storage_bytes: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1516,6 +1520,23 @@ class Storage:
 
     artifact_url: str
     size_mb: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageUse:
+    """
+    In bytes, `THING_BYTES` for each thing included.
+
+    Attributes:     limit_bytes: None where there is no limit.     used_bytes: All of the following.
+    datasets_bytes: Uploads, those included that were deleted and can still be restored.     models_bytes: What was
+    trained.     checkpoints_bytes: The last ones of jobs, from which they go on.
+    """
+
+    limit_bytes: int | None
+    used_bytes: int
+    datasets_bytes: int
+    models_bytes: int
+    checkpoints_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)

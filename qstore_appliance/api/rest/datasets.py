@@ -72,6 +72,7 @@ async def listed(request: Request) -> HTTPResponse:
 async def upload(request: Request) -> HTTPResponse | None:
     """Upload a data set: CSV with a header line, or NPZ with arrays `x` and `y`."""
     settings = request.app.ctx.settings
+    await request.app.ctx.appliance.datasets.require_room(request.ctx.caller)
     folder = settings.data_dir / "uploads"
     async with uploads.received(request, folder, {"name", "label"}, settings.datasets.max_bytes) as sent:
         name = (sent.fields.get("name") or sent.filename.rpartition(".")[0] or sent.filename).strip()

@@ -13,6 +13,7 @@ from qstore_appliance.api.inputs import body
 from qstore_appliance.api.registry import SIGNED_IN, Routes
 from qstore_appliance.domain.accounts import Organization, OrganizationSettings
 from qstore_appliance.domain.organizations import OrganizationPatch, OwnOrganization
+from qstore_appliance.domain.storage import StorageUse
 
 routes = Routes("organization")
 
@@ -23,6 +24,7 @@ class OrganizationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     plan: str
     members: int
     settings: OrganizationSettings
+    storage: StorageUse
     created_at: datetime
 
 
@@ -34,14 +36,14 @@ async def mine(request: Request) -> HTTPResponse:
 
 @routes.get("/v1/organization", SIGNED_IN, answer=OrganizationAnswer)
 async def get(request: Request) -> HTTPResponse:
-    """Your organization, and how many members it has."""
+    """Your organization, how many members it has, and how much it keeps of what it may."""
     found = await request.app.ctx.appliance.accounts.organization(request.ctx.caller)
     return success(request, await answered(request, found))
 
 
 @routes.patch("/v1/organization", "organization:write", body=OrganizationPatch, answer=OrganizationAnswer)
 async def update(request: Request) -> HTTPResponse:
-    """Change its name, which backends it allows, whether hardware may be used, how many jobs run at once."""
+    """Change its name, which backends it allows, whether hardware may be used, how many jobs run at once, what it keeps."""
     patch = body(request, OrganizationPatch)
     found = await request.app.ctx.appliance.organizations.update(request.ctx.caller, patch)
     return success(request, await answered(request, found))
@@ -54,5 +56,6 @@ async def answered(request: Request, organization: Organization) -> Organization
         plan=organization.plan,
         members=await request.app.ctx.appliance.accounts.members(request.ctx.caller),
         settings=organization.settings,
+        storage=await request.app.ctx.appliance.storage.use(organization.id),
         created_at=organization.created_at,
     )

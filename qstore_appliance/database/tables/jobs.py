@@ -53,6 +53,7 @@ class JobRow(Row):
     pause_reason = fields.TextField(null=True)
     checkpoint = fields.CharField(max_length=80, null=True)
     checkpoint_epoch = fields.IntField(default=0)
+    checkpoint_bytes = fields.BigIntField(default=0, db_default=0)
     #: Of the machine that runs it.
     needs_gpu = fields.BooleanField(db_default=False, default=False)
     created_at = fields.DatetimeField(auto_now_add=True)

@@ -259,6 +259,10 @@ async def test_people(laboratory: Laboratory) -> None:
         await guest.auth.switch(there.organization_id)
         assert (await guest.organization.update(name="Rivals and friends")).name == "Rivals and friends"
         assert (await guest.organization.update(name="Rivals", allowed_backends=None)).settings.allowed_backends is None
+        lower = await guest.organization.update(max_storage_bytes=1_000_000)
+        assert (lower.settings.max_storage_bytes, lower.storage.limit_bytes) == (1_000_000, 1_000_000)
+        with pytest.raises(errors.Forbidden):
+            await guest.organization.update(max_storage_bytes=None)
         await guest.auth.switch(next(one.id for one in await guest.organization.mine() if one.name == "Lab"))
         assert (await guest.users.me()).role == "developer"
         with pytest.raises(errors.LastOwner):

@@ -86,7 +86,8 @@ export function ago(text) {
 export function bytes(value) {
   if (missing(value)) return DASH;
   if (value < 1000) return `${value} B`;
-  return value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(1)} MB`;
+  if (value < 1e6) return `${(value / 1e3).toFixed(1)} kB`;
+  return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(1)} GB`;
 }
 
 /** The end of an id is its random part: enough to tell two apart in a list. */

@@ -1,7 +1,8 @@
 // What an organization allows: its name, how many jobs run at once, its backends, hardware.
 
-import { make, part, problem, show } from "./dom.js";
+import { bar, make, part, problem, show, write } from "./dom.js";
 import { Form } from "./form.js";
+import * as format from "./format.js";
 import { get, list, patch } from "./rest.js";
 
 export class Organization {
@@ -46,8 +47,16 @@ export class Organization {
         ),
       ),
     );
+    this.#kept(found.storage);
     this.#free();
     show(part("organization"), true);
+  }
+
+  #kept({ limit_bytes: limit, used_bytes: used, datasets_bytes: data, models_bytes: models, checkpoints_bytes: checkpoints }) {
+    const of = limit === null ? "without a limit" : `of ${format.bytes(limit)}`;
+    const parts = `data sets ${format.bytes(data)}, models ${format.bytes(models)}, checkpoints ${format.bytes(checkpoints)}`;
+    write(part("storage"), `${format.bytes(used)} ${of}: ${parts}.`);
+    part("storage-bar").replaceChildren(...(limit === null ? [] : [bar(limit === 0 ? 1 : used / limit)]));
   }
 
   #free() {

@@ -26,16 +26,20 @@ class Organizations:
         max_concurrent_jobs: int | None = None,
         allowed_backends: Sequence[str] | EllipsisType | None = ...,
         enable_hardware: bool | None = None,
+        max_storage_bytes: int | EllipsisType | None = ...,
     ) -> Organization:
         """
         Change it; what is not given stays.
 
         Args:
             allowed_backends: None allows every backend that is installed.
+            max_storage_bytes: None is what the installation has; the operator alone allows more than there is now.
         """
         settings = sent(max_concurrent_jobs=max_concurrent_jobs, enable_hardware=enable_hardware)
         if allowed_backends is not ...:
             settings["allowed_backends"] = None if allowed_backends is None else list(allowed_backends)
+        if max_storage_bytes is not ...:
+            settings["max_storage_bytes"] = max_storage_bytes
         body = sent(name=name, settings=settings or None)
         return decode(Organization, (self._http.ask("PATCH", "/v1/organization", json=body)).data)
 
