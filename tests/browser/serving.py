@@ -160,14 +160,14 @@ class Lab:
             assert time.monotonic() < deadline, f"{model_id} is not deployed yet"
             time.sleep(0.05)
 
-    def second_organization(self) -> httpx.Client:
+    def second_organization(self, email: str = "eve@another.example", name: str = "Another lab") -> httpx.Client:
         """Whoever owns another organization of this server, which the host makes."""
         command = [sys.executable, "-m", "qstore_appliance", "user", "create", "--data-dir", str(self._folder)]
-        who = ["--email", "eve@another.example", "--organization", "Another lab", "--role", "owner"]
+        who = ["--email", email, "--organization", name, "--role", "owner"]
         subprocess.run(
             [*command, *who, "--password-file", "-"], input=PASSWORD, text=True, check=True, capture_output=True
         )
-        grant = {"grant_type": "password", "email": "eve@another.example", "password": PASSWORD}
+        grant = {"grant_type": "password", "email": email, "password": PASSWORD}
         token = self.post("/v1/auth/token", grant)["access_token"]
         bearer = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.address, headers=bearer, timeout=30, trust_env=False)

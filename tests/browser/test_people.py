@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.browser.conftest import Opened, sign_in
-from tests.browser.serving import Lab
+from tests.browser.serving import PASSWORD, Lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -19,6 +20,10 @@ _numbers = itertools.count(1)
 def guest() -> str:
     """An address that nobody has yet: the server is shared."""
     return f"guest{next(_numbers)}@lab.example"
+
+
+def role_of(client: httpx.Client, email: str) -> str:
+    return next(one["role"] for one in client.get("/v1/users?limit=100").json()["data"] if one["email"] == email)
 
 
 def invite(lab: Lab, email: str, role: str = "developer") -> str:
@@ -182,6 +187,30 @@ class TestLookingAfterPeople:
         (found,) = [one for one in lab.get("/v1/users?limit=100") if one["email"] == email]
         assert found["role"] == "owner"
         lab.delete(f"/v1/users/{found['id']}")
+
+    def test_handing_over(self, lab: Lab, opened: Opened):
+        """The organization is handed over after a question; who did it is an administrator, and the page offers no more."""
+        chief = "olga@third.example"
+        others = lab.second_organization(chief, "Third lab")
+        email = guest()
+        link = others.post("/v1/invitations", json={"email": email, "role": "viewer"}).json()["data"]["link"]
+        lab.post("/v1/invitations/accept", {"token": link.partition("#")[2], "password": NEW})
+        page = opened(lab.address)
+        sign_in(page, chief, PASSWORD)
+        page.wait_for_url("**/app/jobs")
+        page.goto("/app/people")
+        row = page.locator("[data-part=member-rows] tr", has=page.get_by_text(email, exact=True))
+        row.get_by_role("button", name="Hand over").click()
+        page.get_by_role("dialog").get_by_text("you cannot take it back yourself").wait_for()
+        page.get_by_role("button", name="Leave it").click()
+        assert role_of(others, email) == "viewer"
+        row.get_by_role("button", name="Hand over").click()
+        page.get_by_role("button", name="Hand it over").click()
+        row.locator("td").nth(1).get_by_text("owner").wait_for()
+
+        assert (role_of(others, email), role_of(others, chief)) == ("owner", "admin")
+        assert page.get_by_role("button", name="Hand over").count() == 0
+        assert row.get_by_role("combobox").count() == 0
 
     def test_a_role_of_their_own(self, lab: Lab, page: Any):
         """A role is made out of permissions, given and offered like the others, changed, and deleted when nobody has it."""

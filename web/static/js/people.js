@@ -5,7 +5,7 @@ import * as format from "./format.js";
 import { Inviting } from "./inviting.js";
 import { Organization } from "./organization.js";
 import { Pager } from "./pager.js";
-import { list, patch, remove } from "./rest.js";
+import { list, patch, post, remove } from "./rest.js";
 import { Roles } from "./roles.js";
 import { Sure } from "./sure.js";
 
@@ -88,6 +88,9 @@ function doing(person) {
   return make(
     "div",
     { class: "actions" },
+    scopes.includes("own") && !person.disabled
+      ? make("button", { type: "button", class: "button small", "aria-label": `Hand over to ${person.name}`, click: () => handOver(person) }, "Hand over")
+      : null,
     keep,
     scopes.includes("remove")
       ? make("button", { type: "button", class: "button small danger", "aria-label": `Remove ${person.name}`, click: () => away(person) }, "Remove")
@@ -116,6 +119,15 @@ function away(person) {
   sure.ask(`Remove ${person.name}?`, words, "Remove them", async () => {
     await remove(`/v1/users/${encodeURIComponent(person.id)}`);
     await refresh();
+  });
+}
+
+function handOver(person) {
+  const words = `${person.name} owns ${organization.name || "the organization"} then, and you are one of its administrators: you cannot take it back yourself.`;
+  sure.ask(`Hand over to ${person.name}?`, words, "Hand it over", async () => {
+    await post("/v1/organization/transfer", { user_id: person.id });
+    // What this page offers is what its owner may.
+    location.reload();
   });
 }
 
