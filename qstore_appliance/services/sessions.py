@@ -1,16 +1,13 @@
 """
-Sessions: access and refresh tokens, dashboard cookies, API keys. Each credential becomes a `Caller` read from rows.
+Sessions: how they begin, with tokens or a cookie, how long they live, and how they end. Who somebody is with one, and with
+an API key, `credentials.py` says.
 
-A token only says which session it belongs to; whether that session lives, and what its user may do, the database says at
-each request (remembered for at most a second). A refresh token works once: its second use ends the whole session, since
-one of the two who had it is a thief.
+A refresh token works once: its second use ends the whole session, since one of the two who had it is a thief.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +15,7 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from qstore_appliance.database.connection import Database
-from qstore_appliance.database.tables.accounts import ApiKeyRow, SessionRow, UserRow
+from qstore_appliance.database.tables.accounts import SessionRow, UserRow
 from qstore_appliance.database.tables.members import MembershipRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller, Tokens
@@ -26,22 +23,18 @@ from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.notices import Notice
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.domain.sessions import Kind, Method, Session
-from qstore_appliance.errors import Forbidden, NotFound, QStoreError, Unauthenticated
-from qstore_appliance.services import audit, keys
+from qstore_appliance.errors import Forbidden, NotFound, Unauthenticated
 from qstore_appliance.services.accounts import Accounts
-from qstore_appliance.services.audit import Audit
-from qstore_appliance.services.callers import home_of, membership_of, of_key, of_user, rights_of
-from qstore_appliance.services.failures import network
+from qstore_appliance.services.callers import home_of, membership_of, of_user, rights_of
+from qstore_appliance.services.credentials import Credentials, digest
 from qstore_appliance.services.notices import Notices
 from qstore_appliance.services.sign_ins import SignIns
 from qstore_appliance.services.sorting import order_of
 from qstore_appliance.services.texts import storable
-from qstore_appliance.services.tokens import TokenSigner
 from qstore_appliance.settings import Settings
 
 #: Two tabs that refresh at the same moment are no theft: one wins, the other is merely refused.
 REFRESH_GRACE = timedelta(seconds=2)
-LAST_USED_EVERY = timedelta(minutes=1)
 #: Sessions that ended are kept for so long: where somebody signed in from is known by them.
 KEEP_ENDED = timedelta(days=90)
 SWEEP_EVERY = timedelta(hours=1)
@@ -50,7 +43,7 @@ SORTS = ("last_used", "created_at")
 log = structlog.get_logger(__name__)
 
 
-class Sessions:
+class Sessions(Credentials):
     """
     Args:
         secret: At least 32 bytes, this installation's own.
@@ -66,14 +59,9 @@ class Sessions:
         settings: Settings,
         secret: bytes,
     ) -> None:
-        self._database = database
-        self._clock = clock
-        self._accounts = accounts
+        super().__init__(database, clock, accounts.callers, settings, secret)
         self._sign_ins = sign_ins
         self._notices = notices
-        self._settings = settings
-        self._signer = TokenSigner(secret, clock)
-        self._audit = Audit(database, clock)
         self._swept: datetime | None = None
 
     # Signing in and out ------------------------------------------------------------------------------------------
@@ -105,7 +93,7 @@ class Sessions:
             agent,
             kind=Kind.TOKEN,
             method=method,
-            refresh_hash=_digest(refresh_token),
+            refresh_hash=digest(refresh_token),
         )
         return await self._tokens(user, membership, session_id, refresh_token)
 
@@ -148,7 +136,7 @@ class Sessions:
             raise Unauthenticated
         session_id, value = ids.new("session"), secrets.token_urlsafe(32)
         await self._start(
-            session_id, user, membership, address, agent, kind=Kind.COOKIE, method=method, cookie_hash=_digest(value)
+            session_id, user, membership, address, agent, kind=Kind.COOKIE, method=method, cookie_hash=digest(value)
         )
         if instead_of is not None and instead_of.session_id is not None:
             await self._revoke(instead_of.session_id, instead_of, "session.ended")
@@ -170,10 +158,10 @@ class Sessions:
         if membership is None:
             raise Unauthenticated
         user = membership.user
-        used, renewed = _digest(refresh_token), self._refresh_token(user.id, session_id)
+        used, renewed = digest(refresh_token), self._refresh_token(user.id, session_id)
         async with self._database.transaction():
             won = await SessionRow.filter(id=session_id, refresh_hash=used, revoked_at=None).update(
-                refresh_hash=_digest(renewed),
+                refresh_hash=digest(renewed),
                 previous_hash=used,
                 rotated_at=now,
                 last_used=now,
@@ -255,7 +243,7 @@ class Sessions:
             await self._audit.record(
                 "session.others_ended", organization_id=caller.organization_id, caller=caller, ended=ended
             )
-        self._accounts.callers.changed(caller.user_id)
+        self._callers.changed(caller.user_id)
         return ended
 
     def _living(self) -> QuerySet[SessionRow]:
@@ -263,91 +251,6 @@ class Sessions:
         idle = timedelta(seconds=self._settings.auth.idle_seconds)
         awake = Q(kind=Kind.TOKEN.value) | Q(last_used__gt=now - idle)
         return SessionRow.filter(awake, revoked_at=None, expires_at__gt=now)
-
-    # Credentials -------------------------------------------------------------------------------------------------
-
-    async def by_access_token(self, token: str) -> Caller:
-        """
-        Raises:
-            Unauthenticated: Not a living access token of this installation.
-        """
-        claims = self._signer.read(token, "access")
-
-        async def read() -> Caller:
-            session = await SessionRow.get_or_none(id=claims.session_id, user_id=claims.user_id, kind="token")
-            return await self._of_session(session)
-
-        return await self._accounts.callers.get(f"session:{claims.session_id}:{claims.user_id}", read)
-
-    async def by_cookie(self, value: str) -> Caller:
-        """
-        Raises:
-            Unauthenticated: Not the cookie of a living session.
-        """
-        hashed = _digest(value)
-
-        async def read() -> Caller:
-            return await self._of_session(await SessionRow.get_or_none(cookie_hash=hashed, kind="cookie"))
-
-        return await self._accounts.callers.get(f"cookie:{hashed}", read)
-
-    async def by_api_key(self, key: str) -> Caller:
-        """
-        The audit log notes the first use from each address.
-
-        Raises:
-            Unauthenticated: Unknown, expired or revoked, or its owner is disabled.
-        """
-        if keys.SHAPE.fullmatch(key) is None:
-            raise Unauthenticated
-        hashed, address = keys.digest(key), audit.origin()
-
-        async def read() -> Caller:
-            now = self._clock.now()
-            row = await ApiKeyRow.get_or_none(key_hash=hashed, revoked_at=None)
-            if row is None or (row.expires_at is not None and row.expires_at <= now):
-                raise Unauthenticated
-            membership = await membership_of(row.user_id, row.organization_id)
-            if membership is None:
-                raise Unauthenticated
-            if row.last_used is None or now - row.last_used >= LAST_USED_EVERY:
-                await self._note_use(lambda: ApiKeyRow.filter(id=row.id).update(last_used=now), membership)
-            caller = await of_key(row, membership)
-            if address:
-                await self._note_address(row, caller, network(address))
-            return caller
-
-        return await self._accounts.callers.get(f"key:{hashed}:{address}", read)
-
-    async def _of_session(self, session: SessionRow | None) -> Caller:
-        now = self._clock.now()
-        if session is None or session.revoked_at is not None or session.expires_at <= now:
-            raise Unauthenticated
-        membership = await membership_of(session.user_id, session.organization_id)
-        idle = session.kind == Kind.COOKIE and now - session.last_used >= timedelta(
-            seconds=self._settings.auth.idle_seconds
-        )
-        if membership is None or idle:
-            raise Unauthenticated
-        if now - session.last_used >= LAST_USED_EVERY:
-            await self._note_use(lambda: SessionRow.filter(id=session.id).update(last_used=now), membership)
-        limit = self._settings.limits.user
-        return await of_user(membership.user, membership, rate_limit=limit, session_id=session.id)
-
-    async def _note_address(self, key: ApiKeyRow, caller: Caller, place: str) -> None:
-        try:
-            await self._audit.note_address(key.id, key.organization_id, caller, place)
-        except QStoreError as error:
-            log.warning("audit_not_written", action="api_key.new_address", error=error.message)
-
-    async def _note_use(self, write: Callable[[], Awaitable[int]], membership: MembershipRow) -> None:
-        try:
-            async with self._database.transaction():
-                await write()
-                await MembershipRow.filter(id=membership.id).update(last_active=self._clock.now())
-        except QStoreError as error:
-            # Nobody is locked out because a timestamp could not be written.
-            log.warning("last_used_not_written", error=error.message)
 
     # Parts -------------------------------------------------------------------------------------------------------
 
@@ -422,7 +325,7 @@ class Sessions:
                 user_id=user_id,
                 subject=session_id,
             )
-        self._accounts.callers.changed(user_id)
+        self._callers.changed(user_id)
 
     def _refresh_token(self, user_id: str, session_id: str) -> str:
         return self._signer.sign("refresh", user_id, session_id, self._settings.auth.refresh_seconds)
@@ -455,7 +358,3 @@ async def end_sessions(
     if organization_id is not None:
         living = living.filter(organization_id=organization_id)
     return await living.update(revoked_at=now)
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
