@@ -17,14 +17,16 @@ from typing import Any, TypeVar
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from qstore_appliance.database.connection import Database
+from qstore_appliance.database.tables.circuits import CircuitRow
 from qstore_appliance.domain.accounts import Caller, Role
 from qstore_appliance.domain.circuits import CircuitDraft, CircuitPatch
 from qstore_appliance.domain.listing import Page
 from qstore_appliance.errors import Forbidden, InvalidCircuit, NotFound
+from qstore_appliance.services import circuits
 from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.settings import Settings
 from tests.factories import SteppingClock, ThreadCalculator, make_caller
@@ -232,6 +234,44 @@ Lives.TestCase.settings = settings(
     max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestLives = Lives.TestCase
+
+
+async def _nothing(*_: object) -> None:
+    pass
+
+
+async def _anybodys(self: Circuits, caller: Caller, id: str, *, change: bool = False) -> CircuitRow:
+    row = await CircuitRow.get_or_none(id=id, deleted_at=None)
+    if row is None:
+        raise NotFound.of("circuit", id)
+    return row
+
+
+FAULTS: dict[str, tuple[object, str, object]] = {
+    "another organization's are found": (Circuits, "_row", _anybodys),
+    "anybody deletes what is somebody's": (circuits, "_require_own", lambda caller, row: None),
+    "what was deleted does not come back": (circuits, "RESTORABLE", timedelta(0)),
+    "tags are not kept": (circuits, "_tag", _nothing),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_machine_finds_it(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """A fault that is planted is found within a few hundred lives."""
+    monkeypatch.setattr(*FAULTS[fault])
+    seeking = settings(
+        max_examples=300,
+        stateful_step_count=25,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+
+    # Whichever promise is broken, it says so in its own way: a wrong answer, or a refusal that did not come.
+    with pytest.raises((AssertionError, NotFound, pytest.fail.Exception)):
+        run_state_machine_as_test(Lives, settings=seeking)
 
 
 class ManyLives(Lives):
