@@ -49,7 +49,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-TRANSPORT_SECURITY = "max-age=31536000"
+TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains"
 _HOST = re.compile(r"(\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[^\[\]:/@\\]*))(:[0-9]{1,5})?")
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from qstore_appliance import errors
+from qstore_appliance.api import faults
 from qstore_appliance.api.app import endpoints
 from qstore_appliance.api.faults import STATUSES, status_of, translated
 from qstore_appliance.api.registry import Endpoint
@@ -119,9 +120,15 @@ async def test_a_failure_of_ours_says_nothing_about_itself(
     async def broken(*_: object) -> None:
         raise RuntimeError("the password is hunter2")
 
+    told: list[dict[str, Any]] = []
     monkeypatch.setattr(served.appliance.circuits, "listed", broken)
+    monkeypatch.setattr(faults.log, "error", lambda event, **more: told.append({"event": event} | more))
 
     answer = await owner.get("/v1/circuits")
+
+    (line,) = told
+    assert (line["event"], line["request_id"]) == ("request.failed", answer.headers["X-Request-ID"])
+    assert isinstance(line["exc_info"], RuntimeError)
 
     assert (answer.status_code, assert_envelope(answer)["error"]["code"]) == (500, "INTERNAL")
     assert "hunter2" not in answer.text
@@ -144,9 +151,15 @@ async def test_causes_stay_inside(
     async def broken(*_: object) -> None:
         raise cause
 
+    told: list[dict[str, Any]] = []
     monkeypatch.setattr(served.appliance.circuits, "listed", broken)
+    monkeypatch.setattr(faults.log, "error", lambda event, **more: told.append({"event": event} | more))
 
     answer = await owner.get("/v1/circuits")
+
+    (line,) = told
+    assert (line["event"], line["request_id"]) == ("request.failed", answer.headers["X-Request-ID"])
+    assert isinstance(line["exc_info"], RuntimeError)
 
     assert (answer.status_code, assert_envelope(answer)["error"]["code"]) == (status, code)
     assert "hunter2" not in answer.text

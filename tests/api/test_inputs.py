@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qstore_appliance.api import inputs
+from qstore_appliance.api.app import endpoints
 from qstore_appliance.domain.jobs import JobDraft
 from qstore_appliance.errors import Malformed, TooLarge, ValidationFailed
 from tests.api.conftest import Client, Served
 from tests.factories import make_circuit_draft
 
+#: Query parameters that are lists: each time one more.
+SEVERAL = {("/v1/circuits", "tags"), ("/v1/jobs", "status"), ("/v1/outbox", "status")}
 GOOD = make_circuit_draft().model_dump(exclude_none=True)
 
 
@@ -242,3 +245,19 @@ async def test_a_large_body_leaves_the_loop_to_others(owner: httpx.AsyncClient) 
     assert answer.status_code == 422
     assert [row["field"] for row in answer.json()["error"]["details"]["errors"]] == ["inputs[8000][1]"]
     assert answered > 5
+
+
+async def test_parameters_twice(owner: httpx.AsyncClient) -> None:
+    """A query parameter that stands there twice is refused on every route that has it: nobody reads one, another the other."""
+    for endpoint in endpoints():
+        if endpoint.method != "GET" or not endpoint.path.startswith("/v1/") or "{" in endpoint.path:
+            continue
+        for parameter in endpoint.query:
+            if (endpoint.path, parameter.name) in SEVERAL:
+                continue
+            schema = parameter.schema
+            value = {"integer": "1", "boolean": "true"}.get(str(schema.get("type")), (schema.get("enum") or ["a"])[0])
+            answer = await owner.get(endpoint.path, params=[(parameter.name, value), (parameter.name, value)])
+
+            assert answer.status_code == 422, (endpoint.path, parameter.name)
+            assert parameter.name in answer.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import socket
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidMessage
+from websockets.sync.client import connect
 
 from tests.acceptance.processes import Served, free_port, only_line, qstore, serving
 
@@ -54,6 +57,28 @@ def test_a_client_that_knows_the_certificate(own: Served, name: str) -> None:
 
     assert answer.status_code == 200
     assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+
+
+@pytest.mark.parametrize(
+    "path", ["/ready", "/app/setup", "/v1/circuits", "/v1/nothing", "/nothing", "/v1/ws", "/static/x", "/graphql"]
+)
+def test_every_answer_asks_for_tls(own: Served, path: str) -> None:
+    """Answers and refusals alike: for a year, and for names below ours."""
+    answer = httpx.get(f"https://localhost:{own.port}{path}", verify=pinned(own), trust_env=False)
+
+    age, *more = [part.strip() for part in answer.headers["Strict-Transport-Security"].split(";")]
+    assert int(age.removeprefix("max-age=")) >= 365 * 24 * 3_600
+    assert "includeSubDomains" in more
+
+
+def test_sockets_are_behind_tls(own: Served) -> None:
+    """A WebSocket is opened with the certificate verified, and not at all in the clear."""
+    place = f"localhost:{own.port}/v1/ws"
+    with connect(f"wss://{place}", ssl=pinned(own), proxy=None) as socket:
+        socket.send('{"type": "auth", "token": "none"}')
+        assert json.loads(socket.recv(30))["error"]["code"] == "UNAUTHENTICATED"
+    with pytest.raises((InvalidMessage, OSError, EOFError)):
+        connect(f"ws://{place}", proxy=None, open_timeout=30)
 
 
 def test_a_client_that_does_not_know_it(own: Served) -> None:

@@ -81,6 +81,14 @@ def test_a_template_has_no_script_or_style_of_its_own(file: Path):
     assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", text))
 
 
+def test_nothing_of_yesterday():
+    """Pages are HTML, CSS, modules and pictures: no plugin, no frame, no applet, no kind of file that browsers gave up."""
+    kinds = {file.suffix for file in STATIC.rglob("*") if file.is_file()}
+    assert kinds <= {".css", ".js", ".svg", ".woff2", ".json", ".txt", ".md", ""}, kinds
+    for file in WEB.glob("templates/*.html"):
+        assert re.findall(r"<(?:object|embed|applet|frame|frameset|iframe|bgsound|marquee)\b", file.read_text()) == []
+
+
 #: Programs of others on pages of their own: the dashboard loads none of them.
 EXPLORERS = ("graphiql", "graphql-ws", "react", "react-dom", "redoc", "swagger-ui")
 

@@ -21,7 +21,7 @@ from qstore_appliance.errors import (
 )
 from qstore_appliance.services import keys
 from qstore_appliance.services.accounts import Accounts
-from qstore_appliance.services.passwords import Passwords
+from qstore_appliance.services.passwords import Passwords, check_password
 from qstore_appliance.services.sessions import Sessions
 from tests.factories import PASSWORD, SteppingClock, make_caller, make_key_draft, make_setup_draft
 
@@ -122,6 +122,26 @@ class TestPasswords:
             await accounts.create_owner("ada@example.org", password, "Analytical Engines")
 
         assert await accounts.has_users() is False
+
+    @pytest.mark.parametrize(
+        "password",
+        ["correct horse battery staple", "93847561203948", "!\"§$%&/()=?", "пароль из букв", "🦄🦊🐙🦋🦜🐳🦩🦔", "  a  b  c  d  ",
+         "only small letters", "a" * 62 + "bc", "abc" * 85 + "d"],
+    )  # fmt: skip
+    async def test_any_composition_is_taken(self, passwords: Passwords, password: str) -> None:
+        """No kind of letter is demanded or refused, and 64 to 256 of them are no more of a problem than 8."""
+        check_password(password, "ada@example.org", "Analytical Engines")
+
+        assert await passwords.verify(await passwords.hash(password), password)
+
+    async def test_how_they_are_kept(self) -> None:
+        """As argon2id with 19 MiB and two passes, which OWASP recommends, and a salt of its own each time."""
+        pool = Passwords()
+        first, second = [await pool.hash("the same password") for _ in range(2)]
+        pool.close()
+
+        assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        assert first != second
 
     async def test_composed_and_decomposed_letters_are_the_same(self, passwords: Passwords) -> None:
         """A password typed on another system in decomposed form is the same password."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pyotp
@@ -225,6 +226,17 @@ async def test_recovery_codes(
     renewed = await factors.renew_recovery_codes(again, PASSWORD, phone.code(1), HERE)
     assert second not in renewed
     assert (await factors.of(again)).recovery_codes_left == 10
+
+
+async def test_codes_are_not_guessed(factors: SecondFactors, caller: Caller, clock: SteppingClock) -> None:
+    """Ten recovery codes of 80 bits, no two alike, and a secret of 160 bits."""
+    enrolled = await factors.enrol(caller, PASSWORD, HERE)
+    found = await factors.confirm(caller, Phone(enrolled.secret, clock).code())
+
+    assert len(set(found)) == len(found) == 10
+    assert all(re.fullmatch(r"([a-km-np-z2-9]{4}-){3}[a-km-np-z2-9]{4}", code) for code in found)
+    assert len({letter for code in found for letter in code}) > 20
+    assert re.fullmatch(r"[A-Z2-7]{32}", enrolled.secret)
 
 
 async def test_turning_it_off(

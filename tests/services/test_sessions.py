@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Awaitable
 from typing import Any
 
@@ -321,6 +323,15 @@ class TestCookies:
         """What is no cookie of ours is nobody's."""
         with pytest.raises(Unauthenticated):
             await sessions.by_cookie(value)
+
+    async def test_cookies_are_not_guessed(self, sessions: Sessions, owner: User) -> None:
+        """Each has 256 bits of its own, and what is kept of it is its digest."""
+        values = {(await sessions.sign_in_cookie(owner.email, PASSWORD, **WHERE))[0] for _ in range(5)}
+
+        assert len(values) == 5
+        assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", value) for value in values)
+        kept = {str(row.cookie_hash) for row in await SessionRow.filter(kind="cookie")}
+        assert kept == {hashlib.sha256(value.encode()).hexdigest() for value in values}
 
     async def test_sign_out(self, sessions: Sessions, owner: User) -> None:
         """A signed-out cookie is dead at once, although it was used a moment ago."""
