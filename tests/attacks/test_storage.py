@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.acceptance.processes import data
+from tests.acceptance.processes import Served, data
 from tests.attacks.conftest import CIRCUIT, Fortress, code, standing
 
 TABLE = b"a,b\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n"
@@ -98,6 +102,51 @@ def test_a_limit_that_was_lowered(small: Fortress) -> None:
             assert (answer.status_code, code(answer)) == (507, "STORAGE_FULL"), path
         assert theirs.get(f"/v1/datasets/{made}").status_code == 200
         assert theirs.delete(f"/v1/datasets/{made}").status_code == 204
+
+
+def half(port: int, token: str) -> socket.socket:
+    """An upload that has begun, of which nothing more comes."""
+    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + TABLE * 10_000
+    head = (
+        f"POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {len(form) + 1_000}\r\n\r\n"
+    )
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.sendall(head.encode() + form)
+    return connection
+
+
+def received(folder: Path) -> list[Path]:
+    return [place for place in (folder / "uploads").glob("*") if place.is_file()]
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.attack("A59")
+@pytest.mark.parametrize("end", ["hang up", "kill the server"])
+def test_uploads_that_never_end(tmp_path: Path, end: str) -> None:
+    """What came of them is gone with the connection; and where the server was killed meanwhile, with its next start."""
+    folder = tmp_path / "data"
+    server = Served(folder, QSTORE_JOBS__SLOTS="0")
+    try:
+        with server.client() as client:
+            token = client.headers["Authorization"].removeprefix("Bearer ")
+        connections = [half(server.port, token) for _ in range(3)]
+        until(lambda: len(received(folder)) == 3)
+        if end == "kill the server":
+            server.stop(signal.SIGKILL)
+            assert len(received(folder)) == 3
+            server = Served(folder, QSTORE_JOBS__SLOTS="0")
+        for connection in connections:
+            connection.close()
+        until(lambda: not received(folder))
+    finally:
+        server.stop()
 
 
 def job(circuit: str) -> dict[str, object]:
