@@ -432,7 +432,13 @@ def _make_directory(settings: Settings) -> None:
 
 def _sweep(settings: Settings) -> None:
     """Delete what a process that was killed was just writing: nobody has this directory now but us."""
-    for pattern in ("uploads/*", "incoming/*", "blobs/*/.unfinished-*", "datasets/*/.unfinished-*", "blob-cache/.unfinished-*"):
+    for pattern in (
+        "uploads/*",
+        "incoming/*",
+        "blobs/*/.unfinished-*",
+        "datasets/*/.unfinished-*",
+        "blob-cache/.unfinished-*",
+    ):
         for path in settings.data_dir.glob(pattern):
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -123,6 +123,20 @@ def _user_of(parser: Parser) -> None:
     _email(parser)
 
 
+def _organization_storage(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the organization's name")
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument("--bytes", type=_bytes, metavar="N", help="let it keep so many bytes")
+    limit.add_argument("--default", action="store_true", help="let it keep what limits.organization_bytes says")
+
+
+def _bytes(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 2**53:
+        raise argparse.ArgumentTypeError("must be between 0 and 2^53")
+    return number
+
+
 def _reset_password(parser: Parser) -> None:
     _email(parser)
     _password(parser)
@@ -290,6 +304,7 @@ _ALL = (
     Verb(("user", "invite"), "print a link that makes somebody a member, once", _user_invite),
     Verb(("user", "role"), "give somebody of your organization another role", _user_role),
     Verb(("user", "remove"), "remove somebody from your organization", _user_of),
+    Verb(("organization", "storage"), "show, or set, how much an organization may keep", _organization_storage),
     Verb(("key", "create"), "make an API key", _key_create),
     Verb(("key", "list"), "list API keys", _page),
     Verb(("key", "revoke"), "revoke an API key", _key),
@@ -323,6 +338,7 @@ VERBS: dict[tuple[str, ...], Verb] = {verb.words: verb for verb in _ALL}
 FAMILIES = {
     "worker": "machines that take jobs",
     "user": "users and their passwords",
+    "organization": "organizations and what they may keep",
     "key": "API keys",
     "circuit": "stored circuits",
     "dataset": "data sets",

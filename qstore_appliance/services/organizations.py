@@ -114,6 +114,42 @@ class Organizations:
                 )
         return after
 
+    # On the host -------------------------------------------------------------------------------------------------
+
+    async def named(self, name: str) -> Organization:
+        """
+        Raises:
+            NotFound: There is no organization of this name.
+        """
+        row = await OrganizationRow.filter(name=name).order_by("created_at").first()
+        if row is None:
+            raise NotFound("No organization of this name.", details={"name": name[:255]})
+        return row.to_domain()
+
+    async def limit_storage(self, name: str, bytes: int | None) -> Organization:
+        """
+        What an organization may keep, however much that is; None is what the installation has.
+
+        Raises:
+            NotFound: There is no organization of this name.
+        """
+        wanted = await self.named(name)
+        async with self._database.transaction():
+            row = await OrganizationRow.filter(id=wanted.id).select_for_update().get()
+            before = row.to_domain()
+            row.settings = {**row.settings, "max_storage_bytes": bytes}
+            await row.save(update_fields=["settings", "updated_at"])
+            after = row.to_domain()
+            if before.settings != after.settings:
+                await self._audit.record(
+                    "organization.updated",
+                    organization_id=row.id,
+                    subject=row.id,
+                    before={"max_storage_bytes": before.settings.max_storage_bytes},
+                    after={"max_storage_bytes": after.settings.max_storage_bytes},
+                )
+        return after
+
     async def _other(self, caller: Caller, organization_id: str) -> tuple[SessionRow, MembershipRow]:
         if caller.session_id is None:
             raise Forbidden("An API key stays in the organization that it was made in. Sign in with a password.")

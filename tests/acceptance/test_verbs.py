@@ -121,6 +121,24 @@ class TestEverywhere:
         ]
         assert "password" not in json.dumps(users)
 
+    def test_storage(self, data_dir: Path) -> None:
+        """The host shows and sets how much an organization may keep; one that there is not, and nonsense, are refused."""
+        at = ["--data-dir", data_dir]
+        (shown,) = result("organization", "storage", "Lab", *at)
+        (larger,) = result("organization", "storage", "Lab", "--bytes", 10**12, *at)
+        said = verb("organization", "storage", "Lab", *at)
+        (default,) = result("organization", "storage", "Lab", "--default", *at)
+        (acts,) = result("audit", "list", "--action", "organization.updated", *at)
+        unknown = verb("organization", "storage", "Nobody", *at)
+        wrong = verb("organization", "storage", "Lab", "--bytes", "-1", *at)
+
+        assert (shown["limit_bytes"], larger["limit_bytes"], default["limit_bytes"]) == (5 * 10**10, 10**12, 5 * 10**10)
+        assert said.stdout.startswith(f"Lab keeps {shown['used_bytes']:,} bytes of 1,000,000,000,000: data sets")
+        assert acts["total"] == 2
+        assert unknown.returncode == 1
+        assert "No organization of this name." in only_line(unknown.stderr)
+        assert wrong.returncode == 2
+
     def test_people(self, data_dir: Path) -> None:
         """Somebody is invited by a link that is printed alone, given a role, let in again, and removed; refusals are said."""
         grace, at = ["--email", "grace@example.org"], ["--data-dir", data_dir]
