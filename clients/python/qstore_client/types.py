@@ -26,8 +26,6 @@ ModelStatus = Literal["deployed", "deploying", "retired", "trained"]
 
 Priority = Literal["high", "low", "normal"]
 
-Role = Literal["admin", "developer", "owner", "viewer"]
-
 Stage = Literal["production", "staging"]
 
 Standing = Literal["own", "trusted", "unknown"]
@@ -56,7 +54,7 @@ class Accepted:
     email: str
     organization_id: str
     organization: str
-    role: Role
+    role: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -807,7 +805,7 @@ class Invitation:
 
     id: str
     email: str
-    role: Role
+    role: str
     status: InvitationStatus
     invited_by: str
     mailed: bool
@@ -819,7 +817,7 @@ class Invitation:
 
 class InvitationDraft(TypedDict):
     email: str
-    role: Literal["viewer", "developer", "admin", "owner"]
+    role: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1039,7 +1037,7 @@ class Member:
     id: str
     email: str
     name: str
-    role: Role
+    role: str
     disabled: bool
     last_active: datetime | None
     created_at: datetime
@@ -1048,7 +1046,7 @@ class Member:
 class MemberPatch(TypedDict, total=False):
     """None is "not sent"."""
 
-    role: Literal["viewer", "developer", "admin", "owner"] | None
+    role: str | None
     disabled: bool | None
 
 
@@ -1164,7 +1162,7 @@ class Offer:
 
     organization: str
     email: str
-    role: Role
+    role: str
     expires_at: datetime
 
 
@@ -1211,6 +1209,25 @@ class OrganizationPatch(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OrganizationRole:
+    """
+    A role as one organization has it.
+
+    Attributes:     permissions: Patterns, `resource:action` or `resource:*`, in alphabetical order.     built_in:
+    One of the four, which are the same everywhere and cannot be changed.     members: Who has it, those who are
+    kept out included.     created_at: None where it is built in, as is `updated_at`.
+    """
+
+    name: str
+    description: str
+    permissions: list[str]
+    built_in: bool
+    members: int
+    created_at: datetime | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrganizationSettings:
     max_concurrent_jobs: int = 10
     allowed_backends: list[str] | None = None
@@ -1224,7 +1241,7 @@ class OwnOrganization:
 
     id: str
     name: str
-    role: Role
+    role: str
     current: bool
 
 
@@ -1347,7 +1364,7 @@ class Profile:
     email: str
     name: str
     organization_id: str
-    role: Role
+    role: str
     operator: bool
     scopes: list[str]
     api_keys: list[MaskedKey]
@@ -1440,6 +1457,22 @@ class Resources:
 class ResourcesDraft(TypedDict, total=False):
     cpu: str | None
     memory: str | None
+
+
+class _RoleDraft(TypedDict):
+    name: str
+    permissions: list[str]
+
+
+class RoleDraft(_RoleDraft, total=False):
+    description: str
+
+
+class RolePatch(TypedDict, total=False):
+    """None is "not sent"; `permissions` replaces all that it had."""
+
+    description: str | None
+    permissions: list[str] | None
 
 
 class _ScheduleDraft(TypedDict):
