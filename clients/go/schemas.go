@@ -877,10 +877,11 @@ type Prediction struct {
 	StdErrors     []float64 `json:"std_errors"`
 }
 
-// Predictions: `cost` in US dollars.
+// Predictions: `cost` in US dollars; `timing_ms` says where `inference_time_ms` went.
 type Predictions struct {
 	Predictions     []Prediction `json:"predictions"`
 	InferenceTimeMs float64      `json:"inference_time_ms"`
+	TimingMs        Timing       `json:"timing_ms"`
 	Cost            float64      `json:"cost"`
 	Backend         string       `json:"backend"`
 }
@@ -1082,6 +1083,15 @@ type SweepSummary struct {
 
 type SwitchDraft struct {
 	OrganizationID string `json:"organization_id"`
+}
+
+// Timing: Where the milliseconds of an inference went: waiting for a replica, raw features into angles, circuits,
+// expectations into answers. The rest is the way there and back.
+type Timing struct {
+	Queue    float64 `json:"queue"`
+	Encode   float64 `json:"encode"`
+	Simulate float64 `json:"simulate"`
+	ReadOut  float64 `json:"read_out"`
 }
 
 type Tokens struct {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     capped: bool
     created_at: datetime
     updated_at: datetime
+
+
+class Scaling(msgspec.Struct, frozen=True, kw_only=True):
+    """Replicas by need: `target_qps` questions in a second are one replica's share."""
+
+    least: int
+    most: int
+    target_qps: float
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +83,24 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     std_errors: list[float] | None = None
 
 
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Where the milliseconds of an inference went: waiting for a replica, raw features into angles, circuits, expectations
+    into answers. The rest is the way there and back.
+    """
+
+    queue: float
+    encode: float
+    simulate: float
+    read_out: float
+
+
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """`cost` in micro-dollars."""
 
     predictions: list[Answer]
     inference_time_ms: float
+    timing_ms: Timing
     cost: int
     backend: str
 
@@ -90,9 +112,29 @@ class AutoScalingDraft(Draft):
     target_qps: float = Field(default=100, gt=0, le=1e6)
 
 
+#: Bytes, as Kubernetes counts them.
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+#: A predictor that may have less loads no model.
+LEAST_MEMORY = 16 * 2**20
+
+
 class ResourcesDraft(Draft):
     cpu: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3}|m)?$")] | None = None
     memory: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(Ki|Mi|Gi|K|M|G)?$")] | None = None
+
+    @property
+    def cores(self) -> int | None:
+        """Whole cores that are enough; None where nothing was said."""
+        if self.cpu is None:
+            return None
+        return max(1, math.ceil(int(self.cpu[:-1]) / 1000 if self.cpu.endswith("m") else float(self.cpu)))
+
+    @property
+    def memory_bytes(self) -> int | None:
+        if self.memory is None:
+            return None
+        number = self.memory.rstrip("KMGi")
+        return int(number) * UNITS[self.memory[len(number) :]]
 
 
 class DeploymentDraft(Draft):
@@ -100,6 +142,23 @@ class DeploymentDraft(Draft):
     replicas: int = Field(default=1, ge=1, le=1000)
     auto_scaling: AutoScalingDraft | None = None
     resources: ResourcesDraft | None = None
+
+    @property
+    def scaling(self) -> Scaling | None:
+        asked = self.auto_scaling
+        if asked is None or not asked.enabled:
+            return None
+        return Scaling(least=asked.min_replicas, most=asked.max_replicas, target_qps=asked.target_qps)
+
+    @property
+    def first(self) -> int:
+        """Replicas that have to run from the beginning."""
+        return max(self.replicas, self.scaling.least) if self.scaling is not None else self.replicas
+
+    @property
+    def most(self) -> int:
+        """Replicas that there may ever be."""
+        return max(self.first, self.scaling.most) if self.scaling is not None else self.replicas
 
 
 class PredictOptions(Draft):

@@ -34,6 +34,8 @@ class Prediction:
         values: [n] of a regression, in the data's units; else None.
         std_errors: what shots leave open of the values [n], or of the probabilities [n, n_classes]; None without shots.
         duration_ms: features, circuits and head together.
+        encode_ms, simulate_ms, read_out_ms: the three of them: raw columns into angles, circuits, expectations into
+            answers.
         circuits, shots: executed.
         cpu_seconds: processor time of this process, all threads together.
         gpu_seconds: wall time where the backend is on a graphics card, else 0.
@@ -49,6 +51,9 @@ class Prediction:
     std_errors: NDArray[np.float64] | None = None
     cpu_seconds: float = 0.0
     gpu_seconds: float = 0.0
+    encode_ms: float = 0.0
+    simulate_ms: float = 0.0
+    read_out_ms: float = 0.0
 
 
 class Predictor:
@@ -92,6 +97,10 @@ class Predictor:
         return self._artifact.features.n_inputs
 
     @property
+    def n_qubits(self) -> int:
+        return self._program.n_qubits
+
+    @property
     def classes(self) -> tuple[str, ...]:
         return self._artifact.classes
 
@@ -107,6 +116,13 @@ class Predictor:
         if name not in self._backends:
             self._backends[name] = discovery.load(name, self._options.get(name, {}))
         return self._backends[name]
+
+    def is_exact(self, shots: int | None, backend: str | None) -> bool:
+        """
+        Whether nothing is drawn for such a question: then its answer does not depend on the company it is computed in.
+        """
+        chosen = self._backend(backend or self._artifact.backend)
+        return shots is None and self._artifact.noise is None and chosen.capabilities.exact
 
     def predict(
         self,
@@ -137,6 +153,7 @@ class Predictor:
         if shots is not None and (isinstance(shots, bool) or not isinstance(shots, int) or shots < 1):
             raise ValidationFailed.field("shots", "must be a whole number of at least 1")
         features = self._features(self._checked(inputs))
+        encoded = time.perf_counter()
         precision = self._artifact.precision
         if precision not in chosen.capabilities.precisions:
             precision = chosen.capabilities.precisions[0]
@@ -146,10 +163,12 @@ class Predictor:
         head, errors = self._artifact.head_parameters, None
         if shots is None:
             expectations = runner.expectations(self._weights, features, seed)
+            simulated = time.perf_counter()
         else:
             covariances = self._covariances
             read = replace(runner, observables=covariances.observables).expectations(self._weights, features, seed)
             expectations = read[:, : covariances.n_readout]
+            simulated = time.perf_counter()
             errors = covariances.standard_errors(read, self._task.slopes(expectations, head), shots)
         circuits = runner.circuits(len(features), differentiate=False)
         if isinstance(self._task, Regression):
@@ -158,7 +177,8 @@ class Predictor:
         else:
             probabilities, values = self._task.probabilities(expectations, head), None
             answers = probabilities.argmax(axis=1).tolist()
-        seconds = time.perf_counter() - started
+        ended = time.perf_counter()
+        seconds = ended - started
         return Prediction(
             labels=[self.classes[answer] for answer in answers],
             class_indices=answers,
@@ -170,6 +190,9 @@ class Predictor:
             std_errors=errors,
             cpu_seconds=time.process_time() - cpu,
             gpu_seconds=seconds if chosen.capabilities.gpu else 0.0,
+            encode_ms=(encoded - started) * 1e3,
+            simulate_ms=(simulated - encoded) * 1e3,
+            read_out_ms=(ended - simulated) * 1e3,
         )
 
     def _features(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,9 +14,16 @@ from qstore_appliance.database.tables.models import DeploymentRow, ModelRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.costs import CostEvent, Metered
-from qstore_appliance.domain.models import Answer, PredictDraft, Prediction
+from qstore_appliance.domain.models import Answer, PredictDraft, Prediction, Timing
 from qstore_appliance.domain.ports import Replicas
-from qstore_appliance.errors import QStoreError, ValidationFailed
+from qstore_appliance.errors import (
+    InsufficientMemory,
+    NoCapacity,
+    QStoreError,
+    ValidationFailed,
+    WorkerCrash,
+    WorkerOutOfMemory,
+)
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
@@ -62,6 +69,7 @@ class Predictions:
             ValidationFailed: Naming `inputs[i]`, or too many of them.
             RateLimited: The circuits of the hour of its backend are used up.
             BudgetExceeded: The month's budget has no room for it.
+            InsufficientMemory: A replica has not enough for so many inputs.
             BackendCannot, BackendUnavailable, NoCapacity, DeadlineExceeded: It cannot be answered now.
         """
         self._check(draft, int(model.inputs.get("n_features") or 0))
@@ -70,9 +78,7 @@ class Predictions:
         held = await self._hold(caller, model, chosen, len(draft.inputs), options.shots)
         began = asyncio.get_running_loop().time()
         try:
-            found = await self._replicas.predict(
-                deployment.id, draft.inputs, shots=options.shots, backend=chosen, seed=options.seed
-            )
+            found = await self._asked(deployment.id, draft, chosen)
         except BaseException:
             if held is not None:
                 async with self._database.transaction():
@@ -101,6 +107,12 @@ class Predictions:
         return Prediction(
             predictions=_answers(found),
             inference_time_ms=round(milliseconds, 3),
+            timing_ms=Timing(
+                queue=round(found["queue_ms"], 3),
+                encode=round(found["encode_ms"], 3),
+                simulate=round(found["simulate_ms"], 3),
+                read_out=round(found["read_out_ms"], 3),
+            ),
             cost=cost,
             backend=backend,
         )
@@ -110,6 +122,23 @@ class Predictions:
             self._saving.cancel()
             await asyncio.gather(self._saving, return_exceptions=True)
         await self._save()
+
+    async def _asked(self, deployment_id: str, draft: PredictDraft, backend: str) -> dict[str, Any]:
+        """
+        Raises: what the model says; InsufficientMemory, NoCapacity: where a replica died over it.
+        """
+        options = draft.options
+        try:
+            return await self._replicas.predict(
+                deployment_id, draft.inputs, shots=options.shots, backend=backend, seed=options.seed
+            )
+        except WorkerOutOfMemory as error:
+            raise InsufficientMemory(
+                f"{len(draft.inputs)} inputs need more memory than a replica has. Ask fewer at a time, or deploy with "
+                "more `resources.memory`."
+            ) from error
+        except WorkerCrash as error:
+            raise NoCapacity(f"Two replicas died over it. {error.message}", retry_after=1.0) from error
 
     async def _hold(
         self, caller: Caller, model: ModelRow, backend: str, n_inputs: int, shots: int | None

@@ -16,7 +16,7 @@ from qstore_appliance.database.tables.costs import BudgetRow, CostEventRow, Rese
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.listing import Page
-from qstore_appliance.domain.models import DeploymentDraft, ModelStatus, PredictDraft
+from qstore_appliance.domain.models import DeploymentDraft, ModelStatus, PredictDraft, Scaling, Timing
 from qstore_appliance.errors import (
     ArtifactCorrupt,
     BudgetExceeded,
@@ -24,9 +24,12 @@ from qstore_appliance.errors import (
     Forbidden,
     Gone,
     HardwareForbidden,
+    InsufficientMemory,
     NoCapacity,
     NotFound,
     ValidationFailed,
+    WorkerCrash,
+    WorkerOutOfMemory,
 )
 from qstore_appliance.services.models import Models
 from qstore_appliance.settings import Settings
@@ -63,6 +66,7 @@ async def test_deployed_model_answers(laboratory: Laboratory) -> None:
     ] * 2
     assert prediction.backend == "native"
     assert prediction.inference_time_ms >= 0
+    assert prediction.timing_ms == Timing(queue=0.25, encode=0.25, simulate=0.5, read_out=0.25)
 
 
 async def test_more_replicas_than_the_machine_holds(laboratory: Laboratory) -> None:
@@ -102,8 +106,64 @@ async def test_deploying_again_keeps_the_address(laboratory: Laboratory) -> None
     second = await laboratory.models.deploy(caller, model_id, DeploymentDraft(replicas=2))
 
     assert (first.id, first.endpoint) == (second.id, second.endpoint)
-    assert laboratory.replicas.closed == [first.id, first.id]
+    assert laboratory.replicas.closed == []
+    assert laboratory.replicas.opened[first.id][1] == 1
     assert (await laboratory.models.deployments(caller, Page())).total == 1
+
+
+async def test_settings_that_cannot_be_had(laboratory: Laboratory) -> None:
+    """Deployed again in a way that does not come about, a model is served as before, and the reason is there."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    before = await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    laboratory.replicas.refusal = ArtifactCorrupt("The artifact cannot be read.")
+
+    after = await laboratory.models.deploy(caller, model_id, DeploymentDraft(replicas=2))
+
+    laboratory.replicas.refusal = None
+    assert (after.status, after.config["replicas"], after.config["running"]) == ("deployed", 1, 1)
+    assert after.config["reason"] == "The artifact cannot be read."
+    assert after.endpoint == before.endpoint
+    assert (await laboratory.models.get(caller, model_id)).status == ModelStatus.DEPLOYED
+    assert (await laboratory.models.predict(caller, model_id, QUESTION)).predictions
+
+
+async def test_resources_and_scaling_reach_the_replicas(laboratory: Laboratory) -> None:
+    """What was asked for in Kubernetes' words is whole cores and bytes, after a restart too; what is too little is refused."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    asked = {
+        "resources": {"cpu": "1500m", "memory": "2Gi"},
+        "auto_scaling": {"enabled": True, "min_replicas": 2, "max_replicas": 3, "target_qps": 50},
+    }
+    deployment = await laboratory.models.deploy(caller, model_id, DeploymentDraft.model_validate(asked))
+    limits = {"memory_bytes": 2 * 2**30, "cores": 2, "scaling": Scaling(least=2, most=3, target_qps=50)}
+    first = laboratory.replicas.limits.pop(deployment.id)
+    await laboratory.models.reopen()
+    await laboratory.models.predict(caller, model_id, QUESTION)
+    with pytest.raises(ValidationFailed) as refused:
+        await laboratory.models.deploy(
+            caller, model_id, DeploymentDraft.model_validate({"resources": {"memory": "1M"}})
+        )
+
+    assert first == laboratory.replicas.limits[deployment.id] == limits
+    assert field_of(refused.value) == "resources.memory"
+
+
+@pytest.mark.parametrize(
+    ("died", "told"), [(WorkerOutOfMemory(), InsufficientMemory), (WorkerCrash(), NoCapacity)], ids=["memory", "crash"]
+)
+async def test_replicas_that_die_over_a_question(
+    laboratory: Laboratory, died: Exception, told: type[Exception]
+) -> None:
+    """Whoever asked is told what to do about it, and never that the server is at fault."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    laboratory.replicas.refusal = died
+
+    with pytest.raises(told):
+        await laboratory.models.predict(caller, model_id, QUESTION)
 
 
 async def test_model_that_is_not_deployed_says_how(laboratory: Laboratory) -> None:
@@ -307,7 +367,7 @@ async def test_retiring_while_it_opens(laboratory: Laboratory, monkeypatch: pyte
     model_id = await laboratory.trained_model(caller)
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(*_: object) -> int:
+    async def slow(*_: object, **__: object) -> int:
         begun.set()
         await go_on.wait()
         return 1

@@ -894,10 +894,11 @@ export interface Prediction {
   std_errors: number[] | null;
 }
 
-/** `cost` in US dollars. */
+/** `cost` in US dollars; `timing_ms` says where `inference_time_ms` went. */
 export interface Predictions {
   predictions: Prediction[];
   inference_time_ms: number;
+  timing_ms: Timing;
   cost: number;
   backend: string;
 }
@@ -1107,6 +1108,17 @@ export interface SweepSummary {
 
 export interface SwitchDraft {
   organization_id: string;
+}
+
+/**
+ * Where the milliseconds of an inference went: waiting for a replica, raw features into angles, circuits, expectations
+ * into answers. The rest is the way there and back.
+ */
+export interface Timing {
+  queue: number;
+  encode: number;
+  simulate: number;
+  read_out: number;
 }
 
 export interface Tokens {

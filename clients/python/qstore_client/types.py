@@ -1079,10 +1079,11 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """`cost` in US dollars."""
+    """`cost` in US dollars; `timing_ms` says where `inference_time_ms` went."""
 
     predictions: list[Prediction]
     inference_time_ms: float
+    timing_ms: Timing
     cost: float
     backend: str
 
@@ -1328,6 +1329,19 @@ class SweepSummary:
 
 class SwitchDraft(TypedDict):
     organization_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """
+    Where the milliseconds of an inference went: waiting for a replica, raw features into angles, circuits,
+    expectations into answers. The rest is the way there and back.
+    """
+
+    queue: float
+    encode: float
+    simulate: float
+    read_out: float
 
 
 @dataclass(frozen=True, kw_only=True)

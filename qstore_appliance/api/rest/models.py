@@ -20,6 +20,7 @@ from qstore_appliance.domain.models import (
     Model,
     ModelStatus,
     PredictDraft,
+    Timing,
 )
 from qstore_appliance.errors import ValidationFailed
 from qstore_appliance.services.models import SORTS
@@ -84,10 +85,11 @@ class DeployAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PredictionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`cost` in US dollars."""
+    """`cost` in US dollars; `timing_ms` says where `inference_time_ms` went."""
 
     predictions: list[Answer]
     inference_time_ms: float
+    timing_ms: Timing
     cost: float
     backend: str
 
@@ -181,6 +183,7 @@ async def predict(request: Request, id: str) -> HTTPResponse:
     answer = PredictionAnswer(
         predictions=prediction.predictions,
         inference_time_ms=prediction.inference_time_ms,
+        timing_ms=prediction.timing_ms,
         cost=dollars(prediction.cost),
         backend=prediction.backend,
     )
