@@ -861,20 +861,25 @@ type PredictDraft struct {
 
 type PredictOptions struct {
 	Backend *string `json:"backend,omitempty"`
-	Shots   *int    `json:"shots,omitempty"`
+	Shots   any     `json:"shots,omitempty"`
 	Seed    *int    `json:"seed,omitempty"`
 }
 
 // Prediction: One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression
-// the value. Where shots were drawn, with the standard error of the value, or of each probability.
+// the value. Where shots were drawn, with the standard error of the value, or of each probability, and the interval
+// that has the confidence, or the value, in 95 of 100 cases; with `"shots": "auto"` also how many were drawn, and
+// whether they decided.
 type Prediction struct {
-	Class         *int      `json:"class"`
-	Label         *string   `json:"label"`
-	Confidence    *float64  `json:"confidence"`
-	Probabilities []float64 `json:"probabilities"`
-	Value         *float64  `json:"value"`
-	StdError      *float64  `json:"std_error"`
-	StdErrors     []float64 `json:"std_errors"`
+	Class              *int      `json:"class"`
+	Label              *string   `json:"label"`
+	Confidence         *float64  `json:"confidence"`
+	Probabilities      []float64 `json:"probabilities"`
+	Value              *float64  `json:"value"`
+	StdError           *float64  `json:"std_error"`
+	StdErrors          []float64 `json:"std_errors"`
+	ConfidenceInterval []float64 `json:"confidence_interval"`
+	Shots              *int      `json:"shots"`
+	Decided            *bool     `json:"decided"`
 }
 
 // Predictions: `cost` in US dollars; `timing_ms` says where `inference_time_ms` went.

@@ -71,7 +71,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression the value. Where
-    shots were drawn, with the standard error of the value, or of each probability.
+    shots were drawn, with the standard error of the value, or of each probability, and the interval that has the
+    confidence, or the value, in 95 of 100 cases; with `"shots": "auto"` also how many were drawn, and whether they decided.
     """
 
     class_index: int | None = msgspec.field(default=None, name="class")
@@ -81,6 +82,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: float | None = None
     std_error: float | None = None
     std_errors: list[float] | None = None
+    confidence_interval: list[float] | None = None
+    shots: int | None = None
+    decided: bool | None = None
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +167,7 @@ class DeploymentDraft(Draft):
 
 class PredictOptions(Draft):
     backend: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,50}$")] | None = None
-    shots: int | None = Field(default=None, ge=1, le=10_000_000)
+    shots: Annotated[int, Field(ge=1, le=10_000_000)] | Literal["auto"] | None = None
     seed: int | None = Field(default=None, ge=0, le=2**53)
 
 

@@ -114,13 +114,13 @@ class Replicas(Protocol):
         deployment_id: str,
         inputs: Sequence[Sequence[float]],
         *,
-        shots: int | None,
+        shots: int | str | None,
         backend: str | None,
         seed: int | None,
     ) -> dict[str, Any]:
         """
         `{"labels", "class_indices", "probabilities", "duration_ms", "circuits", "shots", "cpu_seconds", "gpu_seconds",
-        "backend", "queue_ms", "encode_ms", "simulate_ms", "read_out_ms"}`.
+        "backend", "shots_each", "decided", "queue_ms", "encode_ms", "simulate_ms", "read_out_ms"}`.
 
         Raises: NoCapacity; DeadlineExceeded; ValidationFailed naming `inputs[i]`.
         """

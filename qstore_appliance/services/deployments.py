@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -25,7 +26,7 @@ from qstore_appliance.domain.models import (
 )
 from qstore_appliance.engine.formats import unified
 from qstore_appliance.engine.noise import Noise
-from qstore_appliance.errors import Conflict, Gone, NotFound, ValidationFailed
+from qstore_appliance.errors import Conflict, Gone, NotFound, QStoreError, ValidationFailed
 from qstore_appliance.services.machine import cores
 from qstore_appliance.services.openings import OPENING_SECONDS, Kept, Openings, asked_of
 from qstore_appliance.services.sorting import order_of
@@ -37,6 +38,7 @@ DEPLOYMENT_SORTS = ("created_at", "status")
 #: What serves a model is looked up again after so long; this server's own changes count at once.
 SERVED_SECONDS = 1.0
 SERVED_MOST = 10_000
+_NUMBER = re.compile(r"inputs\[[0-9]+\]\[([0-9]+)\]")
 ACTIVE = ("deploying", "deployed", "failed")
 
 
@@ -72,7 +74,7 @@ class Deployments(Openings):
         async with self._database.transaction():
             now = self._clock.now()
             changed = (
-                await ModelRow.filter(id=id)
+                await ModelRow.filter(id=id, deleted_at=None)
                 .exclude(status=ModelStatus.RETIRED)
                 .update(status=ModelStatus.DEPLOYING, deployment=summary, updated_at=now)
             )
@@ -135,6 +137,21 @@ class Deployments(Openings):
             await self._stop_opening(deployment_id)
             await self._replicas.close_one(deployment_id)
             await self._tell(deployment_id)
+
+    async def named(self, caller: Caller, id: str, error: ValidationFailed) -> ValidationFailed:
+        """The faults of a question, with the name of the feature beside each number that is wrong."""
+        try:
+            model, _ = await self._serving(caller, id)
+        except QStoreError:
+            return error
+        names = list(model.inputs.get("feature_names") or [])
+        rows = []
+        for row in error.details.get("errors", []):
+            place = _NUMBER.fullmatch(row["field"])
+            column = int(place[1]) if place else len(names)
+            known = f" ({names[column]})" if column < len(names) else ""
+            rows.append((row["field"], f"{row['message']}{known}"))
+        return ValidationFailed.of(rows) if rows else error
 
     async def predict(self, caller: Caller, id: str, draft: PredictDraft) -> Prediction:
         """

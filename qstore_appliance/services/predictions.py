@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -35,6 +36,14 @@ log = structlog.get_logger(__name__)
 METER_SECONDS = 5.0
 #: Beyond its deadline a prediction is over within so long, and what was reserved for it is nobody's any more.
 GRACE_SECONDS = 60.0
+
+#: Standard errors on either side that hold the truth in 95 of 100 cases.
+CONFIDENCE_95 = 1.96
+#: Names of features in one fault.
+MOST_NAMES = 5
+#: Shots until the class is decided, and how many that may be.
+AUTO = "auto"
+MOST_SHOTS = 16_384
 
 
 class _Meter(NamedTuple):
@@ -72,7 +81,8 @@ class Predictions:
             InsufficientMemory: A replica has not enough for so many inputs.
             BackendCannot, BackendUnavailable, NoCapacity, DeadlineExceeded: It cannot be answered now.
         """
-        self._check(draft, int(model.inputs.get("n_features") or 0))
+        names = list(model.inputs.get("feature_names") or [])
+        self._check(draft, int(model.inputs.get("n_features") or 0), names)
         options, chosen = draft.options, draft.options.backend or deployment.backend
         await self._backends.require_circuits(chosen)
         held = await self._hold(caller, model, chosen, len(draft.inputs), options.shots)
@@ -141,7 +151,7 @@ class Predictions:
             raise NoCapacity(f"Two replicas died over it. {error.message}", retry_after=1.0) from error
 
     async def _hold(
-        self, caller: Caller, model: ModelRow, backend: str, n_inputs: int, shots: int | None
+        self, caller: Caller, model: ModelRow, backend: str, n_inputs: int, shots: int | str | None
     ) -> str | None:
         """
         Reserve what it will cost, a circuit for each input. What processor time costs is known only afterwards: a
@@ -149,10 +159,12 @@ class Predictions:
 
         Returns: the reservation, None where nothing is to be expected.
         """
+        if shots == AUTO:
+            shots = MOST_SHOTS
         if shots is None and self._backends.prices(backend).per_shot:
             job = await JobRow.get_or_none(id=model.training_job_id)
             shots = (job.config.get("shots") if job is not None else None) or 0
-        amount = self._backends.price(backend, n_inputs, n_inputs * (shots or 0))
+        amount = self._backends.price(backend, n_inputs, n_inputs * int(shots or 0))
         if not amount and not self._backends.costs_something(backend):
             return None
         id = ids.new("cost")
@@ -161,12 +173,12 @@ class Predictions:
             await self._reservations.hold(id, caller.organization_id, max(1, amount), seconds=seconds)
         return id
 
-    def _check(self, draft: PredictDraft, n_features: int) -> None:
+    def _check(self, draft: PredictDraft, n_features: int, names: Sequence[str]) -> None:
         most = self._settings.predictions.max_inputs
         if len(draft.inputs) > most:
             raise ValidationFailed.field("inputs", f"at most {most} in one request, not {len(draft.inputs)}")
         wrong = [
-            (f"inputs[{index}]", f"the model reads {n_features} numbers, not {len(row)}")
+            (f"inputs[{index}]", f"the model reads {n_features} numbers, not {len(row)}{_missing(names, len(row))}")
             for index, row in enumerate(draft.inputs)
             if n_features and len(row) != n_features
         ]
@@ -216,14 +228,41 @@ def _event(meter: _Meter, ran: Metered, amount: int) -> CostEvent:
     )
 
 
+def _missing(names: Sequence[str], given: int) -> str:
+    """What a row that is too short lacks, by name."""
+    lacking = list(names[given:])
+    if not lacking:
+        return ""
+    more = f" and {len(lacking) - MOST_NAMES} more" if len(lacking) > MOST_NAMES else ""
+    return f": {', '.join(lacking[:MOST_NAMES])}{more} {'is' if len(lacking) == 1 else 'are'} missing"
+
+
 def _answers(found: Mapping[str, Any]) -> list[Answer]:
-    errors = found.get("std_errors") or [None] * len(found["labels"] or found["values"])
+    n = len(found["labels"] or found["values"])
+    errors = found.get("std_errors") or [None] * n
     if found.get("values") is not None:
-        return [Answer(value=value, std_error=error) for value, error in zip(found["values"], errors, strict=True)]
-    rows = zip(found["labels"], found["class_indices"], found["probabilities"], errors, strict=True)
+        return [
+            Answer(value=value, std_error=error, confidence_interval=_interval(value, error))
+            for value, error in zip(found["values"], errors, strict=True)
+        ]
+    shots, decided = found.get("shots_each") or [None] * n, found.get("decided") or [None] * n
+    rows = zip(found["labels"], found["class_indices"], found["probabilities"], errors, shots, decided, strict=True)
     return [
         Answer(
-            class_index=index, label=label, confidence=max(probabilities), probabilities=probabilities, std_errors=error
+            class_index=index,
+            label=label,
+            confidence=max(probabilities),
+            probabilities=probabilities,
+            std_errors=error,
+            confidence_interval=None if error is None else _interval(probabilities[index], error[index], 0.0, 1.0),
+            shots=drawn,
+            decided=sure,
         )
-        for label, index, probabilities, error in rows
+        for label, index, probabilities, error, drawn, sure in rows
     ]
+
+
+def _interval(value: float, error: float | None, low: float = -math.inf, high: float = math.inf) -> list[float] | None:
+    if error is None:
+        return None
+    return [max(low, value - CONFIDENCE_95 * error), min(high, value + CONFIDENCE_95 * error)]

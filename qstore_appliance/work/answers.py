@@ -84,6 +84,8 @@ def _whole(found: Prediction) -> dict[str, Any]:
         "probabilities": found.probabilities.tolist(),
         "values": None if found.values is None else found.values.tolist(),
         "std_errors": None if found.std_errors is None else found.std_errors.tolist(),
+        "shots_each": None if found.shots_each is None else found.shots_each.tolist(),
+        "decided": None if found.decided is None else found.decided.tolist(),
         "duration_ms": float(found.duration_ms),
         "encode_ms": float(found.encode_ms),
         "simulate_ms": float(found.simulate_ms),

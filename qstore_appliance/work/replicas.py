@@ -113,7 +113,7 @@ class PredictorReplicas:
         deployment_id: str,
         inputs: Sequence[Sequence[float]],
         *,
-        shots: int | None,
+        shots: int | str | None,
         backend: str | None,
         seed: int | None,
     ) -> dict[str, Any]:

@@ -176,13 +176,13 @@ def _keep_to(cores: int | None, n_qubits: int) -> None:
     Where nothing was said, a small circuit has one thread: threads that wait for each other over a few microseconds of
     work are what the server's own would have answered in.
     """
-    from qstore_appliance.engine import kernels
+    from qstore_appliance.engine import kernel_lanes, kernels
 
     if cores is None:
         if n_qubits <= SMALL_QUBITS:
-            kernels.most_threads = 1
+            vars(kernels)["most_threads"] = 1
         return
-    kernels.most_threads = min(cores, kernels.most_threads)
+    vars(kernels)["most_threads"] = min(cores, kernel_lanes.most_threads)
     if hasattr(os, "sched_setaffinity"):
         mine = sorted(os.sched_getaffinity(0))
         if cores < len(mine):

@@ -11,7 +11,7 @@ import inspect
 import io
 import pickle
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -79,7 +79,7 @@ class Question(msgspec.Struct, array_like=True):
     """What a predictor is asked: raw rows, and how they shall be run."""
 
     inputs: list[list[float]]
-    shots: int | None
+    shots: int | Literal["auto"] | None
     backend: str | None
     seed: int | None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -217,7 +218,41 @@ async def test_wrong_inputs_are_named(laboratory: Laboratory) -> None:
         await laboratory.models.predict(caller, model_id, PredictDraft(inputs=[[1.0] * 4, [1.0], [1.0] * 5]))
 
     assert [row["field"] for row in refused.value.details["errors"]] == ["inputs[1]", "inputs[2]"]
+    assert refused.value.details["errors"][0]["message"].endswith("not 1: b, c, d are missing")
     assert laboratory.replicas.asked == []
+
+
+async def test_features_are_named(laboratory: Laboratory) -> None:
+    """A fault of one number says which feature it is; where the model is not the caller's, the fault stays as it was."""
+    caller, stranger = await laboratory.caller(), await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    fault = ValidationFailed.of([("inputs[0][2]", "must be a number"), ("inputs", "is required")])
+
+    named = await laboratory.models.named(caller, model_id, fault)
+
+    assert [row["message"] for row in named.details["errors"]] == ["must be a number (c)", "is required"]
+    assert await laboratory.models.named(stranger, model_id, fault) is fault
+
+
+async def test_shots_have_an_interval(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With shots the confidence comes with the interval of 95 %, cut at 0 and 1, and `auto` says what it took."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    ask = laboratory.replicas.predict
+
+    async def drawn(deployment_id: str, inputs: Any, **options: Any) -> dict[str, Any]:
+        found = await ask(deployment_id, inputs, **{**options, "shots": 400})
+        assert options["shots"] == "auto"
+        return {**found, "std_errors": [[0.02, 0.05, 0.3]] * 2, "shots_each": [128, 256], "decided": [True, False]}
+
+    monkeypatch.setattr(laboratory.replicas, "predict", drawn)
+    question = PredictDraft.model_validate({"inputs": QUESTION.inputs, "options": {"shots": "auto"}})
+    first, second = (await laboratory.models.predict(caller, model_id, question)).predictions
+
+    assert first.confidence_interval == pytest.approx([0.7 - 1.96 * 0.05, 0.7 + 1.96 * 0.05])
+    assert [(answer.shots, answer.decided) for answer in (first, second)] == [(128, True), (256, False)]
 
 
 async def test_predictions_are_paid_for(database: Database, settings: Settings, clock: SteppingClock) -> None:

@@ -29,12 +29,12 @@ def ansatz(n_qubits: int, layers: int = 1) -> list[dict[str, Any]]:
     return gates
 
 
-def small_artifact(folder: Path) -> Path:
+def small_artifact(folder: Path, epochs: int = 2) -> Path:
     """A file with a small model of irises, trained here."""
     from qstore_appliance.engine.plan import Plan
     from qstore_appliance.engine.training import Training
 
-    config = {"epochs": 2, "dataset": {"type": "iris"}}
+    config = {"epochs": epochs, "learning_rate": 0.1, "dataset": {"type": "iris"}}
     circuit = {"n_qubits": 4, "format": "unified", "gates": ansatz(4)}
     dataset = {"kind": "builtin", "name": "iris", "digest": None}
     training = Training(

@@ -876,13 +876,15 @@ export interface PredictDraft {
 
 export interface PredictOptions {
   backend?: string | null;
-  shots?: number | null;
+  shots?: number | "auto" | null;
   seed?: number | null;
 }
 
 /**
  * One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression the value.
- * Where shots were drawn, with the standard error of the value, or of each probability.
+ * Where shots were drawn, with the standard error of the value, or of each probability, and the interval that has the
+ * confidence, or the value, in 95 of 100 cases; with `"shots": "auto"` also how many were drawn, and whether they
+ * decided.
  */
 export interface Prediction {
   class: number | null;
@@ -892,6 +894,9 @@ export interface Prediction {
   value: number | null;
   std_error: number | null;
   std_errors: number[] | null;
+  confidence_interval: number[] | null;
+  shots: number | null;
+  decided: boolean | null;
 }
 
 /** `cost` in US dollars; `timing_ms` says where `inference_time_ms` went. */

@@ -1057,7 +1057,7 @@ class PredictDraft(_PredictDraft, total=False):
 
 class PredictOptions(TypedDict, total=False):
     backend: str | None
-    shots: int | None
+    shots: int | Literal["auto"] | None
     seed: int | None
 
 
@@ -1065,7 +1065,9 @@ class PredictOptions(TypedDict, total=False):
 class Prediction:
     """
     One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression the value.
-    Where shots were drawn, with the standard error of the value, or of each probability.
+    Where shots were drawn, with the standard error of the value, or of each probability, and the interval that has
+    the confidence, or the value, in 95 of 100 cases; with `"shots": "auto"` also how many were drawn, and whether
+    they decided.
     """
 
     class_: int | None = field(default=None, metadata={"wire": "class"})
@@ -1075,6 +1077,9 @@ class Prediction:
     value: float | None = None
     std_error: float | None = None
     std_errors: list[float] | None = None
+    confidence_interval: list[float] | None = None
+    shots: int | None = None
+    decided: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -178,7 +178,10 @@ async def deploy(request: Request, id: str) -> HTTPResponse:
 )
 async def predict(request: Request, id: str) -> HTTPResponse:
     """Ask a deployed model: one answer for each input."""
-    draft = body(request, PredictDraft)
+    try:
+        draft = body(request, PredictDraft)
+    except ValidationFailed as error:
+        raise await request.app.ctx.appliance.models.named(request.ctx.caller, id, error) from None
     prediction = await request.app.ctx.appliance.models.predict(request.ctx.caller, id, draft)
     answer = PredictionAnswer(
         predictions=prediction.predictions,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from qstore_client import arrays
 from qstore_client.bodies import at, sent
@@ -60,7 +60,7 @@ class Models:
         inputs: Any,
         *,
         backend: str | None = None,
-        shots: int | None = None,
+        shots: int | Literal["auto"] | None = None,
         seed: int | None = None,
     ) -> Predictions:
         """
@@ -68,6 +68,7 @@ class Models:
 
         Args:
             inputs: A numpy array, a data frame, or lists; one row for each sample.
+            shots: Measurements of each; "auto" draws until the class is decided. Exact where nothing is said.
 
         Raises:
             ValidationFailed: The features are not as many as the model takes.
