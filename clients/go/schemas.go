@@ -724,6 +724,23 @@ type Model struct {
 	UpdatedAt     time.Time      `json:"updated_at"`
 }
 
+// ModelMetrics: `days` are UTC days, which the lists go by; costs in US dollars. Latencies are of answers, null where
+// there are none.
+type ModelMetrics struct {
+	Window         string    `json:"window"`
+	Since          time.Time `json:"since"`
+	Days           []string  `json:"days"`
+	RequestsPerDay []int     `json:"requests_per_day"`
+	CostPerDay     []float64 `json:"cost_per_day"`
+	Requests       int       `json:"requests"`
+	Inputs         int       `json:"inputs"`
+	AvgLatencyMs   *float64  `json:"avg_latency_ms"`
+	P50LatencyMs   *float64  `json:"p50_latency_ms"`
+	P95LatencyMs   *float64  `json:"p95_latency_ms"`
+	P99LatencyMs   *float64  `json:"p99_latency_ms"`
+	ErrorRate      float64   `json:"error_rate"`
+}
+
 type ModelStatus = string
 
 type ModelSummary struct {

@@ -15,6 +15,7 @@ from qstore_appliance.database.tables.models import DeploymentRow, ModelRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.listing import Listed, Page
+from qstore_appliance.domain.model_metrics import ModelMetrics
 from qstore_appliance.domain.models import (
     LEAST_MEMORY,
     Deployment,
@@ -174,6 +175,21 @@ class Deployments(Openings):
         else:
             await self._backends.refuse_tests(caller, deployment.backend)
         return await self._predictions.answer(caller, model, deployment, draft)
+
+    async def metrics(self, caller: Caller, id: str, window: str) -> ModelMetrics:
+        """
+        How a model did in service: also one that is not deployed now, or retired.
+
+        Args:
+            window: `24h`, `7d`: whole hours or UTC days, the present one included; at most 90 days.
+
+        Raises:
+            NotFound: No such model in the caller's organization.
+            ValidationFailed: `window` is no such span.
+        """
+        caller.require("models:read")
+        await self._row(caller, id)
+        return await self._metrics.of(caller.organization_id, id, window)
 
     # Inside ------------------------------------------------------------------------------------------------------
 

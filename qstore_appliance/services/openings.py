@@ -17,6 +17,7 @@ from qstore_appliance.domain.ports import BlobStore, Clock, EventBus, Replicas
 from qstore_appliance.errors import ArtifactCorrupt, NotFound, QStoreError
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.costs import Costs
+from qstore_appliance.services.model_metrics import MetricsOfModels
 from qstore_appliance.services.predictions import Predictions
 from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
@@ -56,7 +57,10 @@ class Openings:
         self._backends = backends
         self._clock = clock
         self._settings = settings
-        self._predictions = Predictions(database, replicas, backends, Reservations(costs, clock), settings)
+        self._metrics = MetricsOfModels(database, clock)
+        self._predictions = Predictions(
+            database, replicas, backends, Reservations(costs, clock), settings, self._metrics
+        )
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._served: dict[tuple[str, str], tuple[float, ModelRow, DeploymentRow]] = {}
 
@@ -67,6 +71,7 @@ class Openings:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._predictions.close()
+        await self._metrics.close()
 
     async def _artifact(self, digest: str) -> str:
         """

@@ -26,6 +26,7 @@ from qstore_appliance.errors import (
     WorkerOutOfMemory,
 )
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.model_metrics import MetricsOfModels
 from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
 
@@ -61,12 +62,14 @@ class Predictions:
         backends: Backends,
         reservations: Reservations,
         settings: Settings,
+        metrics: MetricsOfModels,
     ) -> None:
         self._database = database
         self._replicas = replicas
         self._backends = backends
         self._reservations = reservations
         self._settings = settings
+        self._metrics = metrics
         self._metered: dict[_Meter, tuple[Metered, float]] = {}
         self._saving: asyncio.Task[None] | None = None
 
@@ -74,6 +77,8 @@ class Predictions:
         self, caller: Caller, model: ModelRow, deployment: DeploymentRow, draft: PredictDraft
     ) -> Prediction:
         """
+        Ask, charge and count it.
+
         Raises:
             ValidationFailed: Naming `inputs[i]`, or too many of them.
             RateLimited: The circuits of the hour of its backend are used up.
@@ -81,6 +86,18 @@ class Predictions:
             InsufficientMemory: A replica has not enough for so many inputs.
             BackendCannot, BackendUnavailable, NoCapacity, DeadlineExceeded: It cannot be answered now.
         """
+        try:
+            found = await self._answer(caller, model, deployment, draft)
+        except BaseException as error:
+            self._metrics.failed(caller.organization_id, model.id, error)
+            raise
+        milliseconds, n_inputs = found.inference_time_ms, len(draft.inputs)
+        self._metrics.answered(caller.organization_id, model.id, milliseconds, n_inputs, found.cost)
+        return found
+
+    async def _answer(
+        self, caller: Caller, model: ModelRow, deployment: DeploymentRow, draft: PredictDraft
+    ) -> Prediction:
         names = list(model.inputs.get("feature_names") or [])
         self._check(draft, int(model.inputs.get("n_features") or 0), names)
         options, chosen = draft.options, draft.options.backend or deployment.backend

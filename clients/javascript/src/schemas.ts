@@ -735,6 +735,25 @@ export interface Model {
   updated_at: string;
 }
 
+/**
+ * `days` are UTC days, which the lists go by; costs in US dollars. Latencies are of answers, null where there are
+ * none.
+ */
+export interface ModelMetrics {
+  window: string;
+  since: string;
+  days: string[];
+  requests_per_day: number[];
+  cost_per_day: number[];
+  requests: number;
+  inputs: number;
+  avg_latency_ms: number | null;
+  p50_latency_ms: number | null;
+  p95_latency_ms: number | null;
+  p99_latency_ms: number | null;
+  error_rate: number;
+}
+
 export type ModelStatus = "deployed" | "deploying" | "retired" | "trained";
 
 export interface ModelSummary {

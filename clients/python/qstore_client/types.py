@@ -889,6 +889,27 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelMetrics:
+    """
+    `days` are UTC days, which the lists go by; costs in US dollars. Latencies are of answers, null where there are
+    none.
+    """
+
+    window: str
+    since: datetime
+    days: list[str]
+    requests_per_day: list[int]
+    cost_per_day: list[float]
+    requests: int
+    inputs: int
+    avg_latency_ms: float | None
+    p50_latency_ms: float | None
+    p95_latency_ms: float | None
+    p99_latency_ms: float | None
+    error_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSummary:
     id: str
     name: str

@@ -34,6 +34,14 @@ STATUS = Query(
 )
 
 
+DEFAULT_WINDOW = "7d"
+WINDOW = Query(
+    name="window",
+    description="`7d` or `24h`: so many UTC days or hours, the present one included; at most 90 days.",
+    schema={"type": "string", "pattern": "^[1-9][0-9]{0,3}[hd]$", "default": DEFAULT_WINDOW},
+)
+
+
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
     """`artifact_url` is the digest of the stored artifact."""
 
@@ -82,6 +90,23 @@ class DeployAnswer(msgspec.Struct, frozen=True, kw_only=True):
     eta_seconds: float
     capped: bool
     replicas: int
+
+
+class ModelMetricsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`days` are UTC days, which the lists go by; costs in US dollars. Latencies are of answers, null where there are none."""
+
+    window: str
+    since: datetime
+    days: list[str]
+    requests_per_day: list[int]
+    cost_per_day: list[float]
+    requests: int
+    inputs: int
+    avg_latency_ms: float | None
+    p50_latency_ms: float | None
+    p95_latency_ms: float | None
+    p99_latency_ms: float | None
+    error_rate: float
 
 
 class PredictionAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +216,16 @@ async def predict(request: Request, id: str) -> HTTPResponse:
         backend=prediction.backend,
     )
     return success(request, answer)
+
+
+@routes.get("/v1/models/{id}/metrics", "models:read", answer=ModelMetricsAnswer, query=(WINDOW,))
+async def metrics(request: Request, id: str) -> HTTPResponse:
+    """Requests, latency, errors and cost of a model in service, by day."""
+    window = one(request, "window") or DEFAULT_WINDOW
+    found = await request.app.ctx.appliance.models.metrics(request.ctx.caller, id, window)
+    values = msgspec.structs.asdict(found)
+    costs = [dollars(cost) for cost in found.cost_per_day]
+    return success(request, ModelMetricsAnswer(**{**values, "cost_per_day": costs}))
 
 
 @routes.post("/v1/models/{id}/retire", "models:retire", answer=ModelAnswer)

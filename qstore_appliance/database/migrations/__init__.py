@@ -16,5 +16,5 @@ to attach it elsewhere, where a test with rows in it shows that it keeps them: 0
 VERSIONS: tuple[str, ...] = (
     *("0001_tables", "0002_circuit_jobs", "0003_backends", "0004_remote_jobs", "0005_jobs", "0006_money"),
     *("0007_outbox", "0008_workers", "0009_ledger_by_month", "0011_sign_in", "0012_audit"),
-    *("0013_members", "0014_invitations"),
+    *("0013_members", "0014_invitations", "0050_model_hours"),
 )

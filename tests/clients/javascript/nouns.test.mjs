@@ -70,6 +70,7 @@ test('a job, its model, its deployment, its cost', async () => {
   assert.equal((await client.jobs.replay(job.id)).status, 'queued');
   assert.ok((await client.usage.get({ group_by: 'project' })).total_circuits > 0);
   assert.match(await client.usage.csv(), /circuits/);
+  assert.ok((await client.models.metrics(ended.model_id, { window: '1d' })).requests > 0);
   assert.equal((await client.models.retire(ended.model_id)).status, 'retired');
   await assert.rejects(client.models.predict(ended.model_id, [[1, 2, 3, 4]]), errors.Gone);
 });

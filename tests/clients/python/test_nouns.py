@@ -83,6 +83,7 @@ def test_jobs_from_submit_to_answers(lab: SyncQStoreClient, capsys: pytest.Captu
     with pytest.raises(errors.ValidationFailed) as refused:
         lab.models.predict(job.model_id, [[1.0]])
     assert refused.value.errors[0]["field"].startswith("inputs")
+    assert lab.models.metrics(job.model_id, window="1d").requests > 0
     assert lab.models.retire(job.model_id).status == "retired"
     with pytest.raises(errors.Gone):
         lab.models.predict(job.model_id, [[1.0] * 4])

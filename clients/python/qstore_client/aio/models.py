@@ -13,6 +13,7 @@ from qstore_client.types import (
     AutoScalingDraft,
     DeploymentStarted,
     Model,
+    ModelMetrics,
     ModelSummary,
     Predictions,
     ResourcesDraft,
@@ -76,6 +77,15 @@ class Models:
         options = sent(backend=backend, shots=shots, seed=seed)
         body = sent(inputs=arrays.rows(inputs), options=options or None)
         return await self._http.post(Predictions, at(PATH, model_id, "predict"), body)
+
+    async def metrics(self, model_id: str, window: str | None = None) -> ModelMetrics:
+        """
+        How a model did in service, by UTC day.
+
+        Args:
+            window: `7d` (the default), `24h`: the present day or hour included, at most 90 days.
+        """
+        return await self._http.get(ModelMetrics, at(PATH, model_id, "metrics"), window=window)
 
     async def retire(self, model_id: str) -> Model:
         """Take a model out of service for good."""
