@@ -180,6 +180,17 @@ type BudgetDraft struct {
 	Alerts       []BudgetAlertDraft `json:"alerts,omitempty"`
 }
 
+// Canary: A version that answers a share of the requests, from 0 to 1.
+type Canary struct {
+	ModelID string  `json:"model_id"`
+	Share   float64 `json:"share"`
+}
+
+type CanaryDraft struct {
+	ModelID string  `json:"model_id"`
+	Share   float64 `json:"share"`
+}
+
 type Capabilities struct {
 	MaxQubits      *int     `json:"max_qubits"`
 	MaxDepth       *int     `json:"max_depth"`
@@ -324,7 +335,8 @@ type DatasetDraft struct {
 	Features  *FeaturesDraft `json:"features,omitempty"`
 }
 
-// Deployment: `config` as it was asked for; `capped` where this machine runs fewer replicas than that.
+// Deployment: `config` as it was asked for; `capped` where this machine runs fewer replicas than that. `serves` is the
+// version that answers, `previous` the one that a rollback brings back.
 type Deployment struct {
 	ID        string           `json:"id"`
 	ModelID   string           `json:"model_id"`
@@ -334,6 +346,10 @@ type Deployment struct {
 	Capped    bool             `json:"capped"`
 	Config    map[string]any   `json:"config"`
 	Replicas  []map[string]any `json:"replicas"`
+	Serves    string           `json:"serves"`
+	Previous  *string          `json:"previous"`
+	Canary    *Canary          `json:"canary"`
+	Shadow    *Shadow          `json:"shadow"`
 	CreatedAt time.Time        `json:"created_at"`
 	UpdatedAt time.Time        `json:"updated_at"`
 }
@@ -899,8 +915,10 @@ type Prediction struct {
 	Decided            *bool     `json:"decided"`
 }
 
-// Predictions: `cost` in US dollars; `timing_ms` says where `inference_time_ms` went.
+// Predictions: `cost` in US dollars; `model_id` is the version that answered, `timing_ms` says where
+// `inference_time_ms` went.
 type Predictions struct {
+	ModelID         string       `json:"model_id"`
 	Predictions     []Prediction `json:"predictions"`
 	InferenceTimeMs float64      `json:"inference_time_ms"`
 	TimingMs        Timing       `json:"timing_ms"`
@@ -998,6 +1016,14 @@ type ResourcesDraft struct {
 // Role: From the least to the most; each has what the one before it has (specification, Roles).
 type Role = string
 
+// RolloutDraft: What is not sent stays; null ends a canary or a shadow. `model_id` is the version that answers from
+// now on.
+type RolloutDraft struct {
+	ModelID *string      `json:"model_id,omitempty"`
+	Canary  *CanaryDraft `json:"canary,omitempty"`
+	Shadow  *ShadowDraft `json:"shadow,omitempty"`
+}
+
 // ScheduleDraft: Epochs are meant. `every` and `factor` belong to `step`, `factor` to `exponential`.
 type ScheduleDraft struct {
 	Type   string   `json:"type"`
@@ -1040,6 +1066,17 @@ type SettingsPatch struct {
 	MaxConcurrentJobs *int     `json:"max_concurrent_jobs,omitempty"`
 	AllowedBackends   []string `json:"allowed_backends,omitempty"`
 	EnableHardware    *bool    `json:"enable_hardware,omitempty"`
+}
+
+// Shadow: `compared` inputs so far, on this server, of which it gave `agreed` the same class as was answered.
+type Shadow struct {
+	ModelID  string `json:"model_id"`
+	Compared int    `json:"compared"`
+	Agreed   int    `json:"agreed"`
+}
+
+type ShadowDraft struct {
+	ModelID string `json:"model_id"`
 }
 
 // Storage: `artifact_url` is the digest of the stored artifact.

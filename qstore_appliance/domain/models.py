@@ -24,6 +24,29 @@ class ModelStatus(enum.StrEnum):
     RETIRED = "retired"
 
 
+class Canary(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that answers a share of the requests, from 0 to 1."""
+
+    model_id: str
+    share: float
+
+
+class Rollout(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Versions behind a deployment's address: `serves` answers, None for the address's own model; `previous` did before;
+    `shadow` is asked the same, and what it says is only compared.
+    """
+
+    serves: str | None = None
+    previous: str | None = None
+    canary: Canary | None = None
+    shadow: str | None = None
+
+    def stored(self) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """`capped`: this machine runs fewer replicas than were asked for."""
 
@@ -35,6 +58,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, Any]
     status: str
     capped: bool
+    rollout: Rollout
     created_at: datetime
     updated_at: datetime
 
@@ -100,8 +124,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """`cost` in micro-dollars."""
+    """`cost` in micro-dollars; `model_id` is the version that answered."""
 
+    model_id: str
     predictions: list[Answer]
     inference_time_ms: float
     timing_ms: Timing
@@ -163,6 +188,26 @@ class DeploymentDraft(Draft):
     def most(self) -> int:
         """Replicas that there may ever be."""
         return max(self.first, self.scaling.most) if self.scaling is not None else self.replicas
+
+
+ModelId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+
+class CanaryDraft(Draft):
+    model_id: ModelId
+    share: float = Field(gt=0, le=1)
+
+
+class ShadowDraft(Draft):
+    model_id: ModelId
+
+
+class RolloutDraft(Draft):
+    """What is not sent stays; null ends a canary or a shadow. `model_id` is the version that answers from now on."""
+
+    model_id: ModelId | None = None
+    canary: CanaryDraft | None = None
+    shadow: ShadowDraft | None = None
 
 
 class PredictOptions(Draft):

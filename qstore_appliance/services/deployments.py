@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Iterable
-from typing import Any
 
 import structlog
 
-from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.database.tables.models import DeploymentRow, ModelRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
@@ -25,25 +22,19 @@ from qstore_appliance.domain.models import (
     Prediction,
     ResourcesDraft,
 )
-from qstore_appliance.engine.formats import unified
-from qstore_appliance.engine.noise import Noise
 from qstore_appliance.errors import Conflict, Gone, NotFound, QStoreError, ValidationFailed
 from qstore_appliance.services.machine import cores
-from qstore_appliance.services.openings import OPENING_SECONDS, Kept, Openings, asked_of
+from qstore_appliance.services.openings import CANARY, OPENING_SECONDS, SHADOW, Kept, active, asked_of, rollout_of
+from qstore_appliance.services.rollouts import Rollouts, refuse_retired
 from qstore_appliance.services.sorting import order_of
-from qstore_appliance.services.submission import settings_of
 
 log = structlog.get_logger(__name__)
 
 DEPLOYMENT_SORTS = ("created_at", "status")
-#: What serves a model is looked up again after so long; this server's own changes count at once.
-SERVED_SECONDS = 1.0
-SERVED_MOST = 10_000
 _NUMBER = re.compile(r"inputs\[[0-9]+\]\[([0-9]+)\]")
-ACTIVE = ("deploying", "deployed", "failed")
 
 
-class Deployments(Openings):
+class Deployments(Rollouts):
     """Verbs of whoever deploys and asks."""
 
     async def deploy(self, caller: Caller, id: str, draft: DeploymentDraft) -> Deployment:
@@ -63,7 +54,7 @@ class Deployments(Openings):
         caller.require("models:deploy")
         _check(draft)
         model = await self._row(caller, id)
-        _refuse_retired(model)
+        refuse_retired(model)
         if model.inputs.get("task") == "energy":
             raise Conflict("A model of an energy answers no inputs; its parameters and its energy are the result.")
         await self._artifact(model.artifact_digest)
@@ -101,6 +92,9 @@ class Deployments(Openings):
         self._served.clear()
         await self._tell(row.id)
         await self._stop_opening(row.id)
+        for role in (CANARY, SHADOW):
+            # Whoever deploys a model wants that one to answer.
+            await self._replicas.close_one(row.id + role)
         task = self._open(row.id, model.artifact_digest, backend, draft, before)
         await asyncio.wait({task}, timeout=OPENING_SECONDS)
         return (await DeploymentRow.get(id=row.id)).to_domain()
@@ -127,22 +121,27 @@ class Deployments(Openings):
     async def reopen(self) -> None:
         """At start: warm what is deployed, in the background."""
         for row in await DeploymentRow.filter(status__in=["deploying", "deployed"]).order_by("created_at"):
-            model = await ModelRow.get_or_none(id=row.model_id)
+            rollout = rollout_of(row.config)
+            model = await ModelRow.get_or_none(id=rollout.serves or row.model_id)
             if model is not None and row.id not in self._opening:
                 self._open(row.id, model.artifact_digest, row.backend, asked_of(row.config))
+            for role, id in ((CANARY, rollout.canary and rollout.canary.model_id), (SHADOW, rollout.shadow)):
+                if id is not None and (beside := await ModelRow.get_or_none(id=id)) is not None:
+                    self._open_beside(row, role, beside)
 
     async def withdrawn(self, deployments: Iterable[str]) -> None:
         """After their rows say `retired`: end the replicas."""
         self._served.clear()
         for deployment_id in deployments:
             await self._stop_opening(deployment_id)
-            await self._replicas.close_one(deployment_id)
+            for role in ("", CANARY, SHADOW):
+                await self._replicas.close_one(deployment_id + role)
             await self._tell(deployment_id)
 
     async def named(self, caller: Caller, id: str, error: ValidationFailed) -> ValidationFailed:
         """The faults of a question, with the name of the feature beside each number that is wrong."""
         try:
-            model, _ = await self._serving(caller, id)
+            model = (await self._serving(caller, id)).model
         except QStoreError:
             return error
         names = list(model.inputs.get("feature_names") or [])
@@ -166,7 +165,8 @@ class Deployments(Openings):
             BackendCannot, BackendUnavailable, NoCapacity, DeadlineExceeded: It cannot be answered now.
         """
         caller.require("models:predict")
-        model, deployment = await self._serving(caller, id)
+        served = await self._serving(caller, id)
+        model, deployment = served.model, served.deployment
         opening = self._opening.get(deployment.id)
         if opening is not None and not self._replicas.answers(deployment.id):
             await asyncio.wait({opening}, timeout=self._settings.predictions.deadline_seconds)
@@ -174,7 +174,7 @@ class Deployments(Openings):
             await self._backend(caller, model, draft.options.backend)
         else:
             await self._backends.refuse_tests(caller, deployment.backend)
-        return await self._predictions.answer(caller, model, deployment, draft)
+        return await self._answered(caller, served, draft)
 
     async def metrics(self, caller: Caller, id: str, window: str) -> ModelMetrics:
         """
@@ -192,58 +192,6 @@ class Deployments(Openings):
         return await self._metrics.of(caller.organization_id, id, window)
 
     # Inside ------------------------------------------------------------------------------------------------------
-
-    async def _row(self, caller: Caller, id: str) -> ModelRow:
-        row = await ModelRow.get_or_none(id=id, organization_id=caller.organization_id, deleted_at=None)
-        if row is None:
-            raise NotFound.of("model", id)
-        return row
-
-    async def _serving(self, caller: Caller, id: str) -> tuple[ModelRow, DeploymentRow]:
-        """A model that can be asked and what serves it, as they were at most a second ago."""
-        place, now = (caller.organization_id, id), time.monotonic()
-        known = self._served.get(place)
-        if known is not None and known[0] > now:
-            return known[1], known[2]
-        model = await self._row(caller, id)
-        _refuse_retired(model)
-        deployment = await active(id).first()
-        if deployment is None or model.status == ModelStatus.TRAINED:
-            raise Conflict(
-                f"This model is not deployed. Deploy it first: POST /v1/models/{id}/deploy",
-                details={"status": str(model.status)},
-            )
-        if len(self._served) >= SERVED_MOST:
-            self._served.clear()
-        self._served[place] = (now + SERVED_SECONDS, model, deployment)
-        return model, deployment
-
-    async def _backend(self, caller: Caller, model: ModelRow, wanted: str | None) -> str:
-        """The backend that answers: the wanted one, else the one that the model learned on."""
-        job = await JobRow.get_or_none(id=model.training_job_id)
-        trained_on = str(model.deployment.get("backend") or (job.backend if job is not None else "auto"))
-        if job is None:
-            return wanted or trained_on
-        stored: dict[str, Any] = {
-            key: job.circuit[key] for key in ("n_qubits", "format", "gates") if key in job.circuit
-        }
-        circuit = await asyncio.to_thread(unified.read, stored)
-        organization = await settings_of(caller)
-        shots, noise = job.config.get("shots"), Noise.of(job.config.get("noise"))
-        name, _ = await self._backends.pick(
-            organization, wanted or trained_on, caller.preferences, circuit, shots, noise
-        )
-        return name
-
-
-def active(model_id: str) -> Any:
-    """Deployments of a model that are not over."""
-    return DeploymentRow.filter(model_id=model_id, status__in=list(ACTIVE))
-
-
-def _refuse_retired(model: ModelRow) -> None:
-    if model.status == ModelStatus.RETIRED:
-        raise Gone("This model is retired.", details={"id": model.id})
 
 
 def _check(draft: DeploymentDraft) -> None:

@@ -9,7 +9,8 @@ from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.models import Deployment, Model, ModelStatus
-from qstore_appliance.services.deployments import DEPLOYMENT_SORTS, Deployments, active
+from qstore_appliance.services.deployments import DEPLOYMENT_SORTS, Deployments
+from qstore_appliance.services.openings import active
 from qstore_appliance.services.sorting import order_of
 
 __all__ = ["DEPLOYMENT_SORTS", "SORTS", "Models"]

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 import structlog
 
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.models import DeploymentRow, ModelRow
 from qstore_appliance.domain.events import DEPLOYMENT_STATUS, NOTIFICATIONS, DeploymentUpdate, Event, Notification
-from qstore_appliance.domain.models import DeploymentDraft, ModelStatus, ResourcesDraft
+from qstore_appliance.domain.models import DeploymentDraft, ModelStatus, ResourcesDraft, Rollout
 from qstore_appliance.domain.ports import BlobStore, Clock, EventBus, Replicas
 from qstore_appliance.errors import ArtifactCorrupt, NotFound, QStoreError
 from qstore_appliance.services.backends import Backends
@@ -26,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 #: An answer waits so long for the first replica; then it says "deploying".
 OPENING_SECONDS = 1.0
+ACTIVE = ("deploying", "deployed", "failed")
+#: Names of a deployment's other replicas, behind its id.
+CANARY, SHADOW = "/canary", "/shadow"
 #: What people are told without having asked.
 _NEWS = {"deployed": "is deployed", "failed": "could not be deployed"}
 
@@ -36,6 +40,16 @@ class Kept(NamedTuple):
     backend: str
     config: dict[str, Any]
     capped: bool
+
+
+class Served(NamedTuple):
+    """A deployment, and the models that may answer for it."""
+
+    deployment: DeploymentRow
+    model: ModelRow
+    canary: ModelRow | None
+    shadow: ModelRow | None
+    share: float
 
 
 class Openings:
@@ -62,11 +76,14 @@ class Openings:
             database, replicas, backends, Reservations(costs, clock), settings, self._metrics
         )
         self._opening: dict[str, asyncio.Task[None]] = {}
-        self._served: dict[tuple[str, str], tuple[float, ModelRow, DeploymentRow]] = {}
+        self._served: dict[tuple[str, str], tuple[float, Served]] = {}
+        self._rolling = asyncio.Lock()
+        self._shadowing: set[asyncio.Task[None]] = set()
+        self._agreement: dict[str, tuple[int, int]] = {}
 
     async def close(self) -> None:
         """Stop opening replicas, and save what predictions have cost."""
-        tasks = list(self._opening.values())
+        tasks = [*self._opening.values(), *self._shadowing]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -180,6 +197,16 @@ class Openings:
             del self._opening[deployment_id]
         if not done.cancelled() and done.exception() is not None:
             log.error("deployments.opening_broke", deployment_id=deployment_id, error=repr(done.exception()))
+
+
+def active(model_id: str) -> Any:
+    """Deployments of a model that are not over."""
+    return DeploymentRow.filter(model_id=model_id, status__in=list(ACTIVE))
+
+
+def rollout_of(config: Mapping[str, Any]) -> Rollout:
+    """The versions behind an address, out of a deployment's stored `config`."""
+    return msgspec.convert(config.get("rollout") or {}, Rollout)
 
 
 def asked_of(config: Mapping[str, Any]) -> DeploymentDraft:

@@ -74,10 +74,14 @@ class Predictions:
         self._saving: asyncio.Task[None] | None = None
 
     async def answer(
-        self, caller: Caller, model: ModelRow, deployment: DeploymentRow, draft: PredictDraft
+        self, caller: Caller, model: ModelRow, deployment: DeploymentRow, draft: PredictDraft, key: str
     ) -> Prediction:
         """
         Ask, charge and count it.
+
+        Args:
+            model: The version that is asked.
+            key: Of its replicas.
 
         Raises:
             ValidationFailed: Naming `inputs[i]`, or too many of them.
@@ -87,7 +91,7 @@ class Predictions:
             BackendCannot, BackendUnavailable, NoCapacity, DeadlineExceeded: It cannot be answered now.
         """
         try:
-            found = await self._answer(caller, model, deployment, draft)
+            found = await self._answer(caller, model, deployment, draft, key)
         except BaseException as error:
             self._metrics.failed(caller.organization_id, model.id, error)
             raise
@@ -96,7 +100,7 @@ class Predictions:
         return found
 
     async def _answer(
-        self, caller: Caller, model: ModelRow, deployment: DeploymentRow, draft: PredictDraft
+        self, caller: Caller, model: ModelRow, deployment: DeploymentRow, draft: PredictDraft, key: str
     ) -> Prediction:
         names = list(model.inputs.get("feature_names") or [])
         self._check(draft, int(model.inputs.get("n_features") or 0), names)
@@ -105,7 +109,7 @@ class Predictions:
         held = await self._hold(caller, model, chosen, len(draft.inputs), options.shots)
         began = asyncio.get_running_loop().time()
         try:
-            found = await self._asked(deployment.id, draft, chosen)
+            found = await self._asked(key, draft, chosen)
         except BaseException:
             if held is not None:
                 async with self._database.transaction():
@@ -132,6 +136,7 @@ class Predictions:
         else:
             self._count(meter, ran, float(found["duration_ms"]) / 1e3)
         return Prediction(
+            model_id=model.id,
             predictions=_answers(found),
             inference_time_ms=round(milliseconds, 3),
             timing_ms=Timing(

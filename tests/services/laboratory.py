@@ -62,6 +62,7 @@ class ScriptedReplicas:
         self.room = room
         self.opened: dict[str, tuple[str, int]] = {}
         self.limits: dict[str, dict[str, object]] = {}
+        self.running: set[str] = set()
         self.closed: list[str] = []
         self.asked: list[dict[str, Any]] = []
         self.refusal: Exception | None = None
@@ -80,6 +81,7 @@ class ScriptedReplicas:
         running = min(replicas, self.room)
         self.opened[deployment_id] = (artifact_path, running)
         self.limits[deployment_id] = limits
+        self.running.add(deployment_id)
         return running
 
     async def predict(
@@ -113,9 +115,10 @@ class ScriptedReplicas:
 
     async def close_one(self, deployment_id: str) -> None:
         self.closed.append(deployment_id)
+        self.running.discard(deployment_id)
 
     def answers(self, deployment_id: str) -> bool:
-        return deployment_id in self.opened and deployment_id not in self.closed
+        return deployment_id in self.running
 
     def state(self, deployment_id: str) -> list[dict[str, Any]]:
         return []

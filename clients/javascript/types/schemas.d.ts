@@ -162,6 +162,15 @@ export interface BudgetDraft {
     monthly_limit: number | null;
     alerts?: BudgetAlertDraft[] | null;
 }
+/** A version that answers a share of the requests, from 0 to 1. */
+export interface Canary {
+    model_id: string;
+    share: number;
+}
+export interface CanaryDraft {
+    model_id: string;
+    share: number;
+}
 export interface Capabilities {
     max_qubits: number | null;
     max_depth: number | null;
@@ -293,7 +302,10 @@ export interface DatasetDraft {
     target?: string | null;
     features?: FeaturesDraft;
 }
-/** `config` as it was asked for; `capped` where this machine runs fewer replicas than that. */
+/**
+ * `config` as it was asked for; `capped` where this machine runs fewer replicas than that. `serves` is the version
+ * that answers, `previous` the one that a rollback brings back.
+ */
 export interface Deployment {
     id: string;
     model_id: string;
@@ -303,6 +315,10 @@ export interface Deployment {
     capped: boolean;
     config: Record<string, any>;
     replicas: (Record<string, any>)[];
+    serves: string;
+    previous: string | null;
+    canary: Canary | null;
+    shadow: Shadow | null;
     created_at: string;
     updated_at: string;
 }
@@ -818,8 +834,9 @@ export interface Prediction {
     shots: number | null;
     decided: boolean | null;
 }
-/** `cost` in US dollars; `timing_ms` says where `inference_time_ms` went. */
+/** `cost` in US dollars; `model_id` is the version that answered, `timing_ms` says where `inference_time_ms` went. */
 export interface Predictions {
+    model_id: string;
     predictions: Prediction[];
     inference_time_ms: number;
     timing_ms: Timing;
@@ -901,6 +918,12 @@ export interface ResourcesDraft {
 }
 /** From the least to the most; each has what the one before it has (specification, Roles). */
 export type Role = "admin" | "developer" | "owner" | "viewer";
+/** What is not sent stays; null ends a canary or a shadow. `model_id` is the version that answers from now on. */
+export interface RolloutDraft {
+    model_id?: string | null;
+    canary?: CanaryDraft | null;
+    shadow?: ShadowDraft | null;
+}
 /** Epochs are meant. `every` and `factor` belong to `step`, `factor` to `exponential`. */
 export interface ScheduleDraft {
     type: "cosine" | "constant" | "step" | "exponential";
@@ -941,6 +964,15 @@ export interface SettingsPatch {
     max_concurrent_jobs?: number | null;
     allowed_backends?: string[] | null;
     enable_hardware?: boolean | null;
+}
+/** `compared` inputs so far, on this server, of which it gave `agreed` the same class as was answered. */
+export interface Shadow {
+    model_id: string;
+    compared: number;
+    agreed: number;
+}
+export interface ShadowDraft {
+    model_id: string;
 }
 /** `artifact_url` is the digest of the stored artifact. */
 export interface Storage {

@@ -249,6 +249,19 @@ class BudgetDraft(_BudgetDraft, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Canary:
+    """A version that answers a share of the requests, from 0 to 1."""
+
+    model_id: str
+    share: float
+
+
+class CanaryDraft(TypedDict):
+    model_id: str
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Capabilities:
     max_qubits: int | None
     max_depth: int | None
@@ -420,7 +433,10 @@ class DatasetDraft(_DatasetDraft, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """`config` as it was asked for; `capped` where this machine runs fewer replicas than that."""
+    """
+    `config` as it was asked for; `capped` where this machine runs fewer replicas than that. `serves` is the version
+    that answers, `previous` the one that a rollback brings back.
+    """
 
     id: str
     model_id: str
@@ -430,6 +446,10 @@ class Deployment:
     capped: bool
     config: dict[str, Any]
     replicas: list[dict[str, Any]]
+    serves: str
+    previous: str | None
+    canary: Canary | None
+    shadow: Shadow | None
     created_at: datetime
     updated_at: datetime
 
@@ -1105,8 +1125,9 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """`cost` in US dollars; `timing_ms` says where `inference_time_ms` went."""
+    """`cost` in US dollars; `model_id` is the version that answered, `timing_ms` says where `inference_time_ms` went."""
 
+    model_id: str
     predictions: list[Prediction]
     inference_time_ms: float
     timing_ms: Timing
@@ -1213,6 +1234,14 @@ class ResourcesDraft(TypedDict, total=False):
     memory: str | None
 
 
+class RolloutDraft(TypedDict, total=False):
+    """What is not sent stays; null ends a canary or a shadow. `model_id` is the version that answers from now on."""
+
+    model_id: str | None
+    canary: CanaryDraft | None
+    shadow: ShadowDraft | None
+
+
 class _ScheduleDraft(TypedDict):
     type: Literal["cosine", "constant", "step", "exponential"]
 
@@ -1268,6 +1297,19 @@ class SettingsPatch(TypedDict, total=False):
     max_concurrent_jobs: int | None
     allowed_backends: list[str] | None
     enable_hardware: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shadow:
+    """`compared` inputs so far, on this server, of which it gave `agreed` the same class as was answered."""
+
+    model_id: str
+    compared: int
+    agreed: int
+
+
+class ShadowDraft(TypedDict):
+    model_id: str
 
 
 @dataclass(frozen=True, kw_only=True)

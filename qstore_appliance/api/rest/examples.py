@@ -54,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "TopUpDraft": {"budget_limit": 100.0},
     "SweepDraft": {"circuit_id": f"circuit_{_KEY}", "config": {**_CONFIG, "learning_rate": [0.01, 0.03, 0.1]}},
     "DeploymentDraft": {"backend": "native", "replicas": 1},
+    "RolloutDraft": {"canary": {"model_id": f"model_{_KEY}", "share": 0.1}},
     "PredictDraft": {"inputs": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]], "options": {"shots": 1000}},
     "BudgetDraft": {"monthly_limit": 5000.0, "alerts": _ALERTS},
     "GraphQLDraft": {"query": "query($n: Int) { jobs(limit: $n) { id status } }", "variables": {"n": 5}},

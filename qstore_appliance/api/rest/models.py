@@ -110,8 +110,9 @@ class ModelMetricsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PredictionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`cost` in US dollars; `timing_ms` says where `inference_time_ms` went."""
+    """`cost` in US dollars; `model_id` is the version that answered, `timing_ms` says where `inference_time_ms` went."""
 
+    model_id: str
     predictions: list[Answer]
     inference_time_ms: float
     timing_ms: Timing
@@ -209,6 +210,7 @@ async def predict(request: Request, id: str) -> HTTPResponse:
         raise await request.app.ctx.appliance.models.named(request.ctx.caller, id, error) from None
     prediction = await request.app.ctx.appliance.models.predict(request.ctx.caller, id, draft)
     answer = PredictionAnswer(
+        model_id=prediction.model_id,
         predictions=prediction.predictions,
         inference_time_ms=prediction.inference_time_ms,
         timing_ms=prediction.timing_ms,
