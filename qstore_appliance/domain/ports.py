@@ -103,9 +103,10 @@ class Replicas(Protocol):
         memory_bytes: int | None = None,
         cores: int | None = None,
         scaling: Scaling | None = None,
+        version: str | None = None,
     ) -> int:
         """
-        Start replicas, as many as this machine holds; answers how many run. Where some are open already, the new ones
+        Start replicas of a version, as many as this machine holds; answers how many run. Where some are open already, the new ones
         take their place without a question being lost, and if they cannot, nothing has changed.
         """
 
@@ -120,7 +121,7 @@ class Replicas(Protocol):
     ) -> dict[str, Any]:
         """
         `{"labels", "class_indices", "probabilities", "duration_ms", "circuits", "shots", "cpu_seconds", "gpu_seconds",
-        "backend", "shots_each", "decided", "queue_ms", "encode_ms", "simulate_ms", "read_out_ms"}`.
+        "backend", "version", "shots_each", "decided", "queue_ms", "encode_ms", "simulate_ms", "read_out_ms"}`.
 
         Raises: NoCapacity; DeadlineExceeded; ValidationFailed naming `inputs[i]`.
         """

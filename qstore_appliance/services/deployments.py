@@ -95,7 +95,7 @@ class Deployments(Rollouts):
         for role in (CANARY, SHADOW):
             # Whoever deploys a model wants that one to answer.
             await self._replicas.close_one(row.id + role)
-        task = self._open(row.id, model.artifact_digest, backend, draft, before)
+        task = self._open(row.id, model, backend, draft, before)
         await asyncio.wait({task}, timeout=OPENING_SECONDS)
         return (await DeploymentRow.get(id=row.id)).to_domain()
 
@@ -124,7 +124,7 @@ class Deployments(Rollouts):
             rollout = rollout_of(row.config)
             model = await ModelRow.get_or_none(id=rollout.serves or row.model_id)
             if model is not None and row.id not in self._opening:
-                self._open(row.id, model.artifact_digest, row.backend, asked_of(row.config))
+                self._open(row.id, model, row.backend, asked_of(row.config))
             for role, id in ((CANARY, rollout.canary and rollout.canary.model_id), (SHADOW, rollout.shadow)):
                 if id is not None and (beside := await ModelRow.get_or_none(id=id)) is not None:
                     self._open_beside(row, role, beside)

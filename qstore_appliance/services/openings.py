@@ -101,27 +101,28 @@ class Openings:
             raise ArtifactCorrupt("The model's artifact is lost.", details={"digest": digest}) from error
 
     def _open(
-        self, deployment_id: str, digest: str, backend: str, draft: DeploymentDraft, before: Kept | None = None
+        self, deployment_id: str, model: ModelRow, backend: str, draft: DeploymentDraft, before: Kept | None = None
     ) -> asyncio.Task[None]:
-        work = self._opened(deployment_id, digest, backend, draft, before)
+        work = self._opened(deployment_id, model, backend, draft, before)
         task = self._opening[deployment_id] = asyncio.create_task(work, name=deployment_id)
         task.add_done_callback(lambda done: self._forget(deployment_id, done))
         return task
 
     async def _opened(
-        self, deployment_id: str, digest: str, backend: str, draft: DeploymentDraft, before: Kept | None
+        self, deployment_id: str, model: ModelRow, backend: str, draft: DeploymentDraft, before: Kept | None
     ) -> None:
         resources = draft.resources or ResourcesDraft()
         try:
             running = await self._replicas.open(
                 deployment_id,
-                await self._artifact(digest),
+                await self._artifact(model.artifact_digest),
                 backend,
                 self._backends.all_options(),
                 draft.first,
                 memory_bytes=resources.memory_bytes,
                 cores=resources.cores,
                 scaling=draft.scaling,
+                version=model.id,
             )
         except (QStoreError, OSError) as error:
             message = error.message if isinstance(error, QStoreError) else str(error)

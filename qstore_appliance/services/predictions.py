@@ -96,7 +96,7 @@ class Predictions:
             self._metrics.failed(caller.organization_id, model.id, error)
             raise
         milliseconds, n_inputs = found.inference_time_ms, len(draft.inputs)
-        self._metrics.answered(caller.organization_id, model.id, milliseconds, n_inputs, found.cost)
+        self._metrics.answered(caller.organization_id, found.model_id, milliseconds, n_inputs, found.cost)
         return found
 
     async def _answer(
@@ -124,7 +124,9 @@ class Predictions:
             gpu_microseconds=round(found["gpu_seconds"] * 1e6),
         )
         cost = self._backends.price_of(backend, ran)
-        meter = _Meter(caller.organization_id, caller.user_id, model.id, backend)
+        # Not always who was asked: another version may have taken over while the question waited.
+        answering = str(found.get("version") or model.id)
+        meter = _Meter(caller.organization_id, caller.user_id, answering, backend)
         if cost or held is not None or self._backends.limits(backend).rate_limit_per_hour is not None:
             async with self._database.transaction():
                 event = _event(meter, ran, cost)
@@ -136,7 +138,7 @@ class Predictions:
         else:
             self._count(meter, ran, float(found["duration_ms"]) / 1e3)
         return Prediction(
-            model_id=model.id,
+            model_id=answering,
             predictions=_answers(found),
             inference_time_ms=round(milliseconds, 3),
             timing_ms=Timing(

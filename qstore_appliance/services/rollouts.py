@@ -235,7 +235,7 @@ class Rollouts(Openings):
         path = await self._artifact(model.artifact_digest)
         await self._replicas.open(
             row.id + role, path, row.backend, self._backends.all_options(), 1,
-            memory_bytes=resources.memory_bytes, cores=resources.cores,
+            memory_bytes=resources.memory_bytes, cores=resources.cores, version=model.id,
         )  # fmt: skip
 
     async def _taken_over(self, caller: Caller, row: DeploymentRow, id: str) -> None:
@@ -245,7 +245,7 @@ class Rollouts(Openings):
         path = await self._artifact(model.artifact_digest)
         await self._replicas.open(
             row.id, path, row.backend, self._backends.all_options(), draft.first,
-            memory_bytes=resources.memory_bytes, cores=resources.cores, scaling=draft.scaling,
+            memory_bytes=resources.memory_bytes, cores=resources.cores, scaling=draft.scaling, version=model.id,
         )  # fmt: skip
 
     async def _rolled(self, row: DeploymentRow, wanted: Rollout) -> Deployment:

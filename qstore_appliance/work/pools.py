@@ -25,11 +25,15 @@ class Pool:
         opening: Its first message: the model, and the options of the backends.
         wanted: Processes that shall run.
         memory_bytes: That each may have; None for what the machine has to spare.
+        version: What its processes have loaded, as answers shall name it.
         scaling: By the rate of questions; None where `wanted` stays.
     """
 
-    def __init__(self, opening: bytes, wanted: int, memory_bytes: int | None, scaling: Scaling | None) -> None:
+    def __init__(
+        self, opening: bytes, wanted: int, memory_bytes: int | None, scaling: Scaling | None, version: str | None
+    ) -> None:
         self.opening = opening
+        self.version = version
         self.wanted = wanted
         self.memory_bytes = memory_bytes
         self.scaler = Scaler(scaling) if scaling is not None else None

@@ -65,6 +65,7 @@ class PredictorReplicas:
         memory_bytes: int | None = None,
         cores: int | None = None,
         scaling: Scaling | None = None,
+        version: str | None = None,
     ) -> int:
         """
         Start replicas, as many as there is room for beside other deployments, but at least one.
@@ -73,6 +74,8 @@ class PredictorReplicas:
             backend: Answers where a question names none; it is each question that says so.
             options: Of every backend, by name: a question may name another one than the model's.
             memory_bytes, cores: That each replica may have; None for what the machine has to spare.
+            version: What this is, said with each of its answers: a question that waits while another version takes over
+                is answered by that one.
             scaling: More and fewer replicas by the rate of questions.
 
         Returns: how many run. Opening what is open replaces it, and no question is lost meanwhile: the old replicas answer
@@ -82,7 +85,7 @@ class PredictorReplicas:
         """
         told = {"artifact": artifact_path, "options": dict(options), "cores": cores}
         opening = msgspec.msgpack.encode(told, enc_hook=str)
-        pool = Pool(opening, min(replicas, self._most), memory_bytes, scaling)
+        pool = Pool(opening, min(replicas, self._most), memory_bytes, scaling, version)
         before = self._pools.get(deployment_id)
         if before is None:
             # From now on questions can wait for it.
@@ -221,7 +224,7 @@ class PredictorReplicas:
         if error is None:
             predictor.served += len(batch)
             for waiting, reply in zip(batch, done.result(), strict=True):
-                _settle(waiting, reply, asked)
+                _settle(waiting, reply, asked, pool.version)
         elif pool.closed or self._closed:
             for waiting in batch:
                 _fail(waiting, _leaving())
@@ -404,14 +407,15 @@ class PredictorReplicas:
                 await self._end(pool, min(idle, key=lambda predictor: predictor.used))
 
 
-def _settle(waiting: Waiting, reply: wire.Reply, asked: float) -> None:
+def _settle(waiting: Waiting, reply: wire.Reply, asked: float, version: str | None) -> None:
     if waiting.answer.done():
         return
     if reply.answer is None:
         waiting.answer.set_exception(wire.error_of(reply.fault or wire.Fault(code=QStoreError.code, message="")))
         return
     queue = (asked - waiting.since) * 1e3
-    waiting.answer.set_result({**reply.answer, "queue_ms": queue, "backend": waiting.question.backend})
+    more = {"queue_ms": queue, "backend": waiting.question.backend, "version": version}
+    waiting.answer.set_result({**reply.answer, **more})
 
 
 def _leaving() -> NoCapacity:

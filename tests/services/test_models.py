@@ -138,7 +138,12 @@ async def test_resources_and_scaling_reach_the_replicas(laboratory: Laboratory) 
         "auto_scaling": {"enabled": True, "min_replicas": 2, "max_replicas": 3, "target_qps": 50},
     }
     deployment = await laboratory.models.deploy(caller, model_id, DeploymentDraft.model_validate(asked))
-    limits = {"memory_bytes": 2 * 2**30, "cores": 2, "scaling": Scaling(least=2, most=3, target_qps=50)}
+    limits = {
+        "memory_bytes": 2 * 2**30,
+        "cores": 2,
+        "scaling": Scaling(least=2, most=3, target_qps=50),
+        "version": model_id,
+    }
     first = laboratory.replicas.limits.pop(deployment.id)
     await laboratory.models.reopen()
     await laboratory.models.predict(caller, model_id, QUESTION)

@@ -211,7 +211,8 @@ async def test_replacing_loses_no_question(replicas: PredictorReplicas, artifact
 
     asking = [asyncio.create_task(go_on_asking()) for _ in range(4)]
     await asyncio.sleep(0.05)
-    running = await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+    running = await replicas.open("deploy_a", str(artifact), "native", {}, 1, version="second")
+    named = await replicas.predict("deploy_a", [FLOWER], shots=None, backend="native", seed=None)
     so_far = answered
     while answered < so_far + 4:
         await asyncio.sleep(0.001)
@@ -221,6 +222,7 @@ async def test_replacing_loses_no_question(replicas: PredictorReplicas, artifact
     [after] = children_of("predict")
     assert running == 1
     assert after != before
+    assert named["version"] == "second"
     assert so_far > 0
 
 

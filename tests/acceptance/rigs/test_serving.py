@@ -37,10 +37,10 @@ CIRCUIT = {
 }
 
 
-def trained(client: httpx.Client) -> str:
+def trained(client: httpx.Client, seed: int = 11) -> str:
     """The id of a small model."""
     circuit_id = data(client.post("/v1/circuits", json=CIRCUIT))["id"]
-    job = {"circuit_id": circuit_id, "config": {**WITNESS, "epochs": 1}}
+    job = {"circuit_id": circuit_id, "config": {**WITNESS, "epochs": 1, "seed": seed}}
     job_id = data(client.post("/v1/jobs", json=job))["job_id"]
 
     def done() -> str | None:
@@ -144,3 +144,32 @@ def test_the_load_notices_wrong_answers(tmp_path: Path) -> None:
 
     assert found.statuses[200] > 0
     assert found.wrong == found.statuses[200]
+
+
+def test_versions_change_under_load(tmp_path: Path) -> None:
+    """A canary, a version that takes over, and the way back: no request fails, and each answer is its version's own."""
+    with serving(tmp_path / "data", **LIMITS, QSTORE_PREDICTIONS__REPLICAS="2") as server, server.client() as client:
+        first, second = trained(client, seed=1), trained(client, seed=2)
+        deployed = [data(client.post(f"/v1/models/{model_id}/deploy", json={})) for model_id in (first, second)]
+        path = f"/v1/deployments/{deployed[0]['deployment_id']}"
+        asked = questions(server, client, first, 12.0)
+        theirs = data(client.post(f"/v1/models/{second}/predict", json={"inputs": asked.inputs}))["predictions"]
+        expected = {**asked.expected, second: [row["probabilities"] for row in theirs]}
+        load = Asking(Questions(**{**vars(asked), "expected": expected}))
+        seen = []
+        for changes in ({"canary": {"model_id": second, "share": 0.2}}, {"model_id": second}):
+            time.sleep(2)
+            seen.append(data(client.patch(path, json=changes))["serves"])
+        for _ in range(2):
+            time.sleep(2)
+            seen.append(data(client.post(f"{path}/rollback"))["serves"])
+        found = load.ended()
+
+    tell(
+        "rolled", found, f"; {found.answered_by[first]} by the first version, {found.answered_by[second]} by the second"
+    )
+    # The version that takes over was the canary, which ends with that.
+    assert seen == [first, second, first, second]
+    assert found.statuses == {200: sum(found.statuses.values())}, found.examples
+    assert (found.wrong, found.lost) == (0, 0)
+    assert min(found.answered_by[first], found.answered_by[second]) > 0
