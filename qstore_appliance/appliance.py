@@ -62,6 +62,7 @@ from qstore_appliance.services.identities import Identities
 from qstore_appliance.services.invitations import Invitations
 from qstore_appliance.services.jobs import Jobs
 from qstore_appliance.services.leftovers import Leftovers
+from qstore_appliance.services.machine import cores
 from qstore_appliance.services.members import Members
 from qstore_appliance.services.model_registry import ModelRegistry
 from qstore_appliance.services.models import Models
@@ -145,7 +146,9 @@ class Appliance:
         self.probes = Calculator(1, keep=False, nice=10)
         # A provider that hangs shall not keep anybody else's calculation waiting.
         self.errands = Calculator(1, keep=False, nice=10)
-        self.replicas = PredictorReplicas(settings.predictions.replicas, settings.predictions.deadline_seconds)
+        self.replicas = PredictorReplicas(
+            settings.predictions.replicas or cores(), settings.predictions.deadline_seconds
+        )
 
         self.audit = Audit(database, clock)
         self.circuits = Circuits(database, clock, self.calculator)

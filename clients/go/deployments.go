@@ -30,6 +30,17 @@ func (x *Deployments) Get(ctx context.Context, id string) (*Deployment, error) {
 	return askFor[Deployment](ctx, x.wire, http.MethodGet, at(deploymentsPath, id), nil)
 }
 
+// RollOut changes the versions behind its address. What is not sent stays, and null ends a canary or a shadow: changes
+// are a RolloutDraft, or a map where a null has to be said.
+func (x *Deployments) RollOut(ctx context.Context, id string, changes any) (*Deployment, error) {
+	return askFor[Deployment](ctx, x.wire, http.MethodPatch, at(deploymentsPath, id), changes)
+}
+
+// RollBack ends a canary and a shadow; where there is neither, the version that answered before answers again.
+func (x *Deployments) RollBack(ctx context.Context, id string) (*Deployment, error) {
+	return askFor[Deployment](ctx, x.wire, http.MethodPost, at(deploymentsPath, id, "rollback"), nil)
+}
+
 // StreamStatus is each change of its status, until you stop listening.
 func (x *Deployments) StreamStatus(ctx context.Context, id string) *Stream[DeploymentUpdate] {
 	return of[DeploymentUpdate](ctx, x.events, Listening{About: id}, "deployment.status")

@@ -131,6 +131,17 @@ func (x *Models) Predict(ctx context.Context, id string, inputs [][]float64, opt
 	return askFor[Predictions](ctx, x.wire, http.MethodPost, at(modelsPath, id, "predict"), body)
 }
 
+// Metrics says how a model did in service, by UTC day. A window is "7d" or "24h", the present one included, at most 90
+// days; seven days where it is empty.
+func (x *Models) Metrics(ctx context.Context, id, window string) (*ModelMetrics, error) {
+	found := new(ModelMetrics)
+	asked := &request{method: http.MethodGet, path: at(modelsPath, id, "metrics"), query: values("window", window)}
+	if err := x.wire.ask(ctx, asked, found); err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
 // Retire takes a model out of service for good.
 func (x *Models) Retire(ctx context.Context, id string) (*Model, error) {
 	return askFor[Model](ctx, x.wire, http.MethodPost, at(modelsPath, id, "retire"), nil)

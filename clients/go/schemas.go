@@ -180,6 +180,17 @@ type BudgetDraft struct {
 	Alerts       []BudgetAlertDraft `json:"alerts,omitempty"`
 }
 
+// Canary: A version that answers a share of the requests, from 0 to 1.
+type Canary struct {
+	ModelID string  `json:"model_id"`
+	Share   float64 `json:"share"`
+}
+
+type CanaryDraft struct {
+	ModelID string  `json:"model_id"`
+	Share   float64 `json:"share"`
+}
+
 type Capabilities struct {
 	MaxQubits      *int     `json:"max_qubits"`
 	MaxDepth       *int     `json:"max_depth"`
@@ -411,7 +422,8 @@ type DatasetDraft struct {
 	Features  *FeaturesDraft `json:"features,omitempty"`
 }
 
-// Deployment: `config` as it was asked for; `capped` where this machine runs fewer replicas than that.
+// Deployment: `config` as it was asked for; `capped` where this machine runs fewer replicas than that. `serves` is the
+// version that answers, `previous` the one that a rollback brings back.
 type Deployment struct {
 	ID        string           `json:"id"`
 	ModelID   string           `json:"model_id"`
@@ -421,6 +433,10 @@ type Deployment struct {
 	Capped    bool             `json:"capped"`
 	Config    map[string]any   `json:"config"`
 	Replicas  []map[string]any `json:"replicas"`
+	Serves    string           `json:"serves"`
+	Previous  *string          `json:"previous"`
+	Canary    *Canary          `json:"canary"`
+	Shadow    *Shadow          `json:"shadow"`
 	CreatedAt time.Time        `json:"created_at"`
 	UpdatedAt time.Time        `json:"updated_at"`
 }
@@ -891,6 +907,23 @@ type Model struct {
 	UpdatedAt     time.Time      `json:"updated_at"`
 }
 
+// ModelMetrics: `days` are UTC days, which the lists go by; costs in US dollars. Latencies are of answers, null where
+// there are none.
+type ModelMetrics struct {
+	Window         string    `json:"window"`
+	Since          time.Time `json:"since"`
+	Days           []string  `json:"days"`
+	RequestsPerDay []int     `json:"requests_per_day"`
+	CostPerDay     []float64 `json:"cost_per_day"`
+	Requests       int       `json:"requests"`
+	Inputs         int       `json:"inputs"`
+	AvgLatencyMs   *float64  `json:"avg_latency_ms"`
+	P50LatencyMs   *float64  `json:"p50_latency_ms"`
+	P95LatencyMs   *float64  `json:"p95_latency_ms"`
+	P99LatencyMs   *float64  `json:"p99_latency_ms"`
+	ErrorRate      float64   `json:"error_rate"`
+}
+
 // ModelPatch: None is "not sent"; `tags` are replaced as a whole.
 type ModelPatch struct {
 	Name    *string  `json:"name,omitempty"`
@@ -1075,26 +1108,34 @@ type PredictDraft struct {
 
 type PredictOptions struct {
 	Backend *string `json:"backend,omitempty"`
-	Shots   *int    `json:"shots,omitempty"`
+	Shots   any     `json:"shots,omitempty"`
 	Seed    *int    `json:"seed,omitempty"`
 }
 
 // Prediction: One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression
-// the value. Where shots were drawn, with the standard error of the value, or of each probability.
+// the value. Where shots were drawn, with the standard error of the value, or of each probability, and the interval
+// that has the confidence, or the value, in 95 of 100 cases; with `"shots": "auto"` also how many were drawn, and
+// whether they decided.
 type Prediction struct {
-	Class         *int      `json:"class"`
-	Label         *string   `json:"label"`
-	Confidence    *float64  `json:"confidence"`
-	Probabilities []float64 `json:"probabilities"`
-	Value         *float64  `json:"value"`
-	StdError      *float64  `json:"std_error"`
-	StdErrors     []float64 `json:"std_errors"`
+	Class              *int      `json:"class"`
+	Label              *string   `json:"label"`
+	Confidence         *float64  `json:"confidence"`
+	Probabilities      []float64 `json:"probabilities"`
+	Value              *float64  `json:"value"`
+	StdError           *float64  `json:"std_error"`
+	StdErrors          []float64 `json:"std_errors"`
+	ConfidenceInterval []float64 `json:"confidence_interval"`
+	Shots              *int      `json:"shots"`
+	Decided            *bool     `json:"decided"`
 }
 
-// Predictions: `cost` in US dollars.
+// Predictions: `cost` in US dollars; `model_id` is the version that answered, `timing_ms` says where
+// `inference_time_ms` went.
 type Predictions struct {
+	ModelID         string       `json:"model_id"`
 	Predictions     []Prediction `json:"predictions"`
 	InferenceTimeMs float64      `json:"inference_time_ms"`
+	TimingMs        Timing       `json:"timing_ms"`
 	Cost            float64      `json:"cost"`
 	Backend         string       `json:"backend"`
 }
@@ -1203,6 +1244,14 @@ type RolePatch struct {
 	Permissions []string `json:"permissions,omitempty"`
 }
 
+// RolloutDraft: What is not sent stays; null ends a canary or a shadow. `model_id` is the version that answers from
+// now on.
+type RolloutDraft struct {
+	ModelID *string      `json:"model_id,omitempty"`
+	Canary  *CanaryDraft `json:"canary,omitempty"`
+	Shadow  *ShadowDraft `json:"shadow,omitempty"`
+}
+
 // ScheduleDraft: Epochs are meant. `every` and `factor` belong to `step`, `factor` to `exponential`.
 type ScheduleDraft struct {
 	Type   string   `json:"type"`
@@ -1247,6 +1296,17 @@ type SettingsPatch struct {
 	AllowedBackends   []string `json:"allowed_backends,omitempty"`
 	EnableHardware    *bool    `json:"enable_hardware,omitempty"`
 	MaxStorageBytes   *int     `json:"max_storage_bytes,omitempty"`
+}
+
+// Shadow: `compared` inputs so far, on this server, of which it gave `agreed` the same class as was answered.
+type Shadow struct {
+	ModelID  string `json:"model_id"`
+	Compared int    `json:"compared"`
+	Agreed   int    `json:"agreed"`
+}
+
+type ShadowDraft struct {
+	ModelID string `json:"model_id"`
 }
 
 // Signer: Whose an Ed25519 key is. `public_key` in base 64; `fingerprint` is what people read to each other; `name`
@@ -1338,6 +1398,15 @@ type SweepSummary struct {
 
 type SwitchDraft struct {
 	OrganizationID string `json:"organization_id"`
+}
+
+// Timing: Where the milliseconds of an inference went: waiting for a replica, raw features into angles, circuits,
+// expectations into answers. The rest is the way there and back.
+type Timing struct {
+	Queue    float64 `json:"queue"`
+	Encode   float64 `json:"encode"`
+	Simulate float64 `json:"simulate"`
+	ReadOut  float64 `json:"read_out"`
 }
 
 type Tokens struct {

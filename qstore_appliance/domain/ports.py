@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from qstore_appliance.domain.events import Event
+from qstore_appliance.domain.models import Scaling
 
 
 class Clock(Protocol):
@@ -92,27 +93,43 @@ class Replicas(Protocol):
     """Warm predictor processes."""
 
     async def open(
-        self, deployment_id: str, artifact_path: str, backend: str, options: Mapping[str, object], replicas: int
+        self,
+        deployment_id: str,
+        artifact_path: str,
+        backend: str,
+        options: Mapping[str, object],
+        replicas: int,
+        *,
+        memory_bytes: int | None = None,
+        cores: int | None = None,
+        scaling: Scaling | None = None,
+        version: str | None = None,
     ) -> int:
-        """Start replicas, as many as this machine holds; answers how many run. Idempotent."""
+        """
+        Start replicas of a version, as many as this machine holds; answers how many run. Where some are open already, the new ones
+        take their place without a question being lost, and if they cannot, nothing has changed.
+        """
 
     async def predict(
         self,
         deployment_id: str,
         inputs: Sequence[Sequence[float]],
         *,
-        shots: int | None,
+        shots: int | str | None,
         backend: str | None,
         seed: int | None,
     ) -> dict[str, Any]:
         """
         `{"labels", "class_indices", "probabilities", "duration_ms", "circuits", "shots", "cpu_seconds", "gpu_seconds",
-        "backend"}`.
+        "backend", "version", "shots_each", "decided", "queue_ms", "encode_ms", "simulate_ms", "read_out_ms"}`.
 
         Raises: NoCapacity; DeadlineExceeded; ValidationFailed naming `inputs[i]`.
         """
 
     async def close_one(self, deployment_id: str) -> None: ...
+
+    def answers(self, deployment_id: str) -> bool:
+        """Whether a replica of it runs."""
 
     def state(self, deployment_id: str) -> list[dict[str, Any]]:
         """`[{"pid", "state", "served"}]`."""

@@ -24,6 +24,7 @@ from qstore_appliance.domain.models import Model, ModelStatus
 from qstore_appliance.domain.ports import Clock
 from qstore_appliance.errors import Conflict, Forbidden, Gone, NotFound
 from qstore_appliance.services.comparisons import compared
+from qstore_appliance.services.openings import ACTIVE, rollout_of
 from qstore_appliance.services.sorting import order_of
 from qstore_appliance.services.texts import refuse_unstorable
 
@@ -137,7 +138,7 @@ class ModelRegistry:
         Raises:
             NotFound: No such model in the caller's organization.
             Forbidden: Somebody else's, and the caller may only delete their own.
-            Conflict: It is being served.
+            Conflict: It is being served, or has a part in what another model's address answers.
         """
         caller.require("models:write")
         async with self._database.transaction():
@@ -145,6 +146,7 @@ class ModelRegistry:
             _require_own(caller, row)
             if row.status in _SERVED:
                 raise Conflict("This model answers predictions; retire it first.", details={"status": row.status})
+            await _refuse_part(caller, id)
             now = self._clock.now()
             # One that could not be opened would be tried again otherwise.
             await DeploymentRow.filter(model_id=id).exclude(status="retired").update(status="retired", updated_at=now)
@@ -201,6 +203,21 @@ async def _tag(row: ModelRow, tags: list[str]) -> None:
 def _column(order: str) -> str:
     """A text would put 10.0.0 before 9.0.0."""
     return order.replace("version", "version_key") if order.removeprefix("-") == "version" else order
+
+
+async def _refuse_part(caller: Caller, id: str) -> None:
+    """
+    Raises:
+        Conflict: An address of another model has it as a version, also as the one that a rollback takes back.
+    """
+    rows = DeploymentRow.filter(organization_id=caller.organization_id, status__in=list(ACTIVE))
+    for row in await rows.exclude(model_id=id):
+        found = rollout_of(row.config)
+        if id in (found.serves, found.previous, found.shadow, found.canary and found.canary.model_id):
+            raise Conflict(
+                "This model is a version behind another one's address; take it out of there first.",
+                details={"deployment_id": row.id},
+            )
 
 
 def _require_own(caller: Caller, row: Any) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -14,10 +15,18 @@ from qstore_appliance.database.tables.models import DeploymentRow, ModelRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.costs import CostEvent, Metered
-from qstore_appliance.domain.models import Answer, PredictDraft, Prediction
+from qstore_appliance.domain.models import Answer, PredictDraft, Prediction, Timing
 from qstore_appliance.domain.ports import Replicas
-from qstore_appliance.errors import QStoreError, ValidationFailed
+from qstore_appliance.errors import (
+    InsufficientMemory,
+    NoCapacity,
+    QStoreError,
+    ValidationFailed,
+    WorkerCrash,
+    WorkerOutOfMemory,
+)
 from qstore_appliance.services.backends import Backends
+from qstore_appliance.services.model_metrics import MetricsOfModels
 from qstore_appliance.services.reservations import Reservations
 from qstore_appliance.settings import Settings
 
@@ -28,6 +37,14 @@ log = structlog.get_logger(__name__)
 METER_SECONDS = 5.0
 #: Beyond its deadline a prediction is over within so long, and what was reserved for it is nobody's any more.
 GRACE_SECONDS = 60.0
+
+#: Standard errors on either side that hold the truth in 95 of 100 cases.
+CONFIDENCE_95 = 1.96
+#: Names of features in one fault.
+MOST_NAMES = 5
+#: Shots until the class is decided, and how many that may be.
+AUTO = "auto"
+MOST_SHOTS = 16_384
 
 
 class _Meter(NamedTuple):
@@ -45,34 +62,54 @@ class Predictions:
         backends: Backends,
         reservations: Reservations,
         settings: Settings,
+        metrics: MetricsOfModels,
     ) -> None:
         self._database = database
         self._replicas = replicas
         self._backends = backends
         self._reservations = reservations
         self._settings = settings
+        self._metrics = metrics
         self._metered: dict[_Meter, tuple[Metered, float]] = {}
         self._saving: asyncio.Task[None] | None = None
 
     async def answer(
-        self, caller: Caller, model: ModelRow, deployment: DeploymentRow, draft: PredictDraft
+        self, caller: Caller, model: ModelRow, deployment: DeploymentRow, draft: PredictDraft, key: str
     ) -> Prediction:
         """
+        Ask, charge and count it.
+
+        Args:
+            model: The version that is asked.
+            key: Of its replicas.
+
         Raises:
             ValidationFailed: Naming `inputs[i]`, or too many of them.
             RateLimited: The circuits of the hour of its backend are used up.
             BudgetExceeded: The month's budget has no room for it.
+            InsufficientMemory: A replica has not enough for so many inputs.
             BackendCannot, BackendUnavailable, NoCapacity, DeadlineExceeded: It cannot be answered now.
         """
-        self._check(draft, int(model.inputs.get("n_features") or 0))
+        try:
+            found = await self._answer(caller, model, deployment, draft, key)
+        except BaseException as error:
+            self._metrics.failed(caller.organization_id, model.id, error)
+            raise
+        milliseconds, n_inputs = found.inference_time_ms, len(draft.inputs)
+        self._metrics.answered(caller.organization_id, found.model_id, milliseconds, n_inputs, found.cost)
+        return found
+
+    async def _answer(
+        self, caller: Caller, model: ModelRow, deployment: DeploymentRow, draft: PredictDraft, key: str
+    ) -> Prediction:
+        names = list(model.inputs.get("feature_names") or [])
+        self._check(draft, int(model.inputs.get("n_features") or 0), names)
         options, chosen = draft.options, draft.options.backend or deployment.backend
         await self._backends.require_circuits(chosen)
         held = await self._hold(caller, model, chosen, len(draft.inputs), options.shots)
         began = asyncio.get_running_loop().time()
         try:
-            found = await self._replicas.predict(
-                deployment.id, draft.inputs, shots=options.shots, backend=chosen, seed=options.seed
-            )
+            found = await self._asked(key, draft, chosen)
         except BaseException:
             if held is not None:
                 async with self._database.transaction():
@@ -87,7 +124,9 @@ class Predictions:
             gpu_microseconds=round(found["gpu_seconds"] * 1e6),
         )
         cost = self._backends.price_of(backend, ran)
-        meter = _Meter(caller.organization_id, caller.user_id, model.id, backend)
+        # Not always who was asked: another version may have taken over while the question waited.
+        answering = str(found.get("version") or model.id)
+        meter = _Meter(caller.organization_id, caller.user_id, answering, backend)
         if cost or held is not None or self._backends.limits(backend).rate_limit_per_hour is not None:
             async with self._database.transaction():
                 event = _event(meter, ran, cost)
@@ -99,8 +138,15 @@ class Predictions:
         else:
             self._count(meter, ran, float(found["duration_ms"]) / 1e3)
         return Prediction(
+            model_id=answering,
             predictions=_answers(found),
             inference_time_ms=round(milliseconds, 3),
+            timing_ms=Timing(
+                queue=round(found["queue_ms"], 3),
+                encode=round(found["encode_ms"], 3),
+                simulate=round(found["simulate_ms"], 3),
+                read_out=round(found["read_out_ms"], 3),
+            ),
             cost=cost,
             backend=backend,
         )
@@ -111,8 +157,25 @@ class Predictions:
             await asyncio.gather(self._saving, return_exceptions=True)
         await self._save()
 
+    async def _asked(self, deployment_id: str, draft: PredictDraft, backend: str) -> dict[str, Any]:
+        """
+        Raises: what the model says; InsufficientMemory, NoCapacity: where a replica died over it.
+        """
+        options = draft.options
+        try:
+            return await self._replicas.predict(
+                deployment_id, draft.inputs, shots=options.shots, backend=backend, seed=options.seed
+            )
+        except WorkerOutOfMemory as error:
+            raise InsufficientMemory(
+                f"{len(draft.inputs)} inputs need more memory than a replica has. Ask fewer at a time, or deploy with "
+                "more `resources.memory`."
+            ) from error
+        except WorkerCrash as error:
+            raise NoCapacity(f"Two replicas died over it. {error.message}", retry_after=1.0) from error
+
     async def _hold(
-        self, caller: Caller, model: ModelRow, backend: str, n_inputs: int, shots: int | None
+        self, caller: Caller, model: ModelRow, backend: str, n_inputs: int, shots: int | str | None
     ) -> str | None:
         """
         Reserve what it will cost, a circuit for each input. What processor time costs is known only afterwards: a
@@ -120,10 +183,12 @@ class Predictions:
 
         Returns: the reservation, None where nothing is to be expected.
         """
+        if shots == AUTO:
+            shots = MOST_SHOTS
         if shots is None and self._backends.prices(backend).per_shot:
             job = await JobRow.get_or_none(id=model.training_job_id)
             shots = (job.config.get("shots") if job is not None else None) or 0
-        amount = self._backends.price(backend, n_inputs, n_inputs * (shots or 0))
+        amount = self._backends.price(backend, n_inputs, n_inputs * int(shots or 0))
         if not amount and not self._backends.costs_something(backend):
             return None
         id = ids.new("cost")
@@ -132,12 +197,12 @@ class Predictions:
             await self._reservations.hold(id, caller.organization_id, max(1, amount), seconds=seconds)
         return id
 
-    def _check(self, draft: PredictDraft, n_features: int) -> None:
+    def _check(self, draft: PredictDraft, n_features: int, names: Sequence[str]) -> None:
         most = self._settings.predictions.max_inputs
         if len(draft.inputs) > most:
             raise ValidationFailed.field("inputs", f"at most {most} in one request, not {len(draft.inputs)}")
         wrong = [
-            (f"inputs[{index}]", f"the model reads {n_features} numbers, not {len(row)}")
+            (f"inputs[{index}]", f"the model reads {n_features} numbers, not {len(row)}{_missing(names, len(row))}")
             for index, row in enumerate(draft.inputs)
             if n_features and len(row) != n_features
         ]
@@ -187,14 +252,41 @@ def _event(meter: _Meter, ran: Metered, amount: int) -> CostEvent:
     )
 
 
+def _missing(names: Sequence[str], given: int) -> str:
+    """What a row that is too short lacks, by name."""
+    lacking = list(names[given:])
+    if not lacking:
+        return ""
+    more = f" and {len(lacking) - MOST_NAMES} more" if len(lacking) > MOST_NAMES else ""
+    return f": {', '.join(lacking[:MOST_NAMES])}{more} {'is' if len(lacking) == 1 else 'are'} missing"
+
+
 def _answers(found: Mapping[str, Any]) -> list[Answer]:
-    errors = found.get("std_errors") or [None] * len(found["labels"] or found["values"])
+    n = len(found["labels"] or found["values"])
+    errors = found.get("std_errors") or [None] * n
     if found.get("values") is not None:
-        return [Answer(value=value, std_error=error) for value, error in zip(found["values"], errors, strict=True)]
-    rows = zip(found["labels"], found["class_indices"], found["probabilities"], errors, strict=True)
+        return [
+            Answer(value=value, std_error=error, confidence_interval=_interval(value, error))
+            for value, error in zip(found["values"], errors, strict=True)
+        ]
+    shots, decided = found.get("shots_each") or [None] * n, found.get("decided") or [None] * n
+    rows = zip(found["labels"], found["class_indices"], found["probabilities"], errors, shots, decided, strict=True)
     return [
         Answer(
-            class_index=index, label=label, confidence=max(probabilities), probabilities=probabilities, std_errors=error
+            class_index=index,
+            label=label,
+            confidence=max(probabilities),
+            probabilities=probabilities,
+            std_errors=error,
+            confidence_interval=None if error is None else _interval(probabilities[index], error[index], 0.0, 1.0),
+            shots=drawn,
+            decided=sure,
         )
-        for label, index, probabilities, error in rows
+        for label, index, probabilities, error, drawn, sure in rows
     ]
+
+
+def _interval(value: float, error: float | None, low: float = -math.inf, high: float = math.inf) -> list[float] | None:
+    if error is None:
+        return None
+    return [max(low, value - CONFIDENCE_95 * error), min(high, value + CONFIDENCE_95 * error)]

@@ -105,7 +105,9 @@ class Oidc:
 
 @dataclass(frozen=True)
 class Predictions:
-    replicas: int = option(1, "Predictor processes that this machine holds at the most.", low=1, high=64)
+    replicas: int = option(
+        0, "Predictor processes that this machine holds at the most (0: one for each core).", low=0, high=64
+    )
     deadline_seconds: int = option(30, "A prediction that takes longer is stopped.", low=1, high=600)
     max_inputs: int = option(10_000, "Inputs in one prediction request.", low=1)
 

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import pickle
+import random
 import sys
 import time
 import traceback
@@ -22,11 +23,13 @@ import msgspec
 
 from qstore_appliance.engine.remote_jobs import RemoteJob, RemoteJobs
 from qstore_appliance.errors import Cancelled, QStoreError
-from qstore_appliance.work import wire
+from qstore_appliance.work import answers, wire
 
 #: Seconds between two looks at the pipe, and between two signs of life.
 LOOK_SECONDS = 0.05
 BEAT_SECONDS = 1.0
+#: A question about a circuit of so many qubits is not worth a second thread.
+SMALL_QUBITS = 14
 #: Packages whose functions a calculation may name.
 CALLABLE = ("qstore_appliance.engine.", "qstore_backends.")
 
@@ -145,45 +148,45 @@ def calculate(pipe: Connection) -> None:
 
 
 def predict(pipe: Connection) -> None:
-    """A model's artifact in; then inputs in, answers out, until the server hangs up."""
+    """A model's artifact in; then several questions in, as many answers out, until the server hangs up."""
     opening = msgspec.msgpack.decode(pipe.recv_bytes())
     try:
         from qstore_appliance.engine.predictor import Predictor
 
         predictor = Predictor(Path(opening["artifact"]).read_bytes(), opening["options"])
+        _keep_to(opening["cores"], predictor.n_qubits)
         pipe.send_bytes(wire.pack("ready", {"n_inputs": predictor.n_inputs, "classes": list(predictor.classes)}))
     except Exception as error:
         pipe.send_bytes(wire.pack("error", _fault(error)))
         return
     while True:
-        question = msgspec.msgpack.decode(pipe.recv_bytes())
+        content = pipe.recv_bytes()
         try:
-            answer = wire.pack("answer", _predict(predictor, question))
-        except Exception as error:
-            answer = wire.pack("error", _fault(error))
-        pipe.send_bytes(answer)
+            questions = msgspec.msgpack.decode(content, type=list[wire.Question])
+            reply = wire.pack("answers", answers.of(predictor, questions, _fault))
+        except MemoryError as error:
+            reply = wire.pack("error", _fault(error))
+        pipe.send_bytes(reply)
 
 
-def _predict(predictor: Any, question: dict[str, Any]) -> dict[str, Any]:
-    found = predictor.predict(
-        question["inputs"],
-        shots=question["shots"],
-        backend=question["backend"],
-        seed=question["seed"],
-    )
-    return {
-        "labels": [str(label) for label in found.labels],
-        "class_indices": [int(index) for index in found.class_indices],
-        "probabilities": found.probabilities.tolist(),
-        "values": None if found.values is None else found.values.tolist(),
-        "std_errors": None if found.std_errors is None else found.std_errors.tolist(),
-        "duration_ms": float(found.duration_ms),
-        "circuits": int(found.circuits),
-        "shots": int(found.shots),
-        "cpu_seconds": float(found.cpu_seconds),
-        "gpu_seconds": float(found.gpu_seconds),
-        "backend": question["backend"],
-    }
+def _keep_to(cores: int | None, n_qubits: int) -> None:
+    """
+    No more cores than these, whatever threads a backend starts; chosen by chance, so that replicas share the machine.
+
+    Where nothing was said, a small circuit has one thread: threads that wait for each other over a few microseconds of
+    work are what the server's own would have answered in.
+    """
+    from qstore_appliance.engine import kernel_lanes, kernels
+
+    if cores is None:
+        if n_qubits <= SMALL_QUBITS:
+            vars(kernels)["most_threads"] = 1
+        return
+    vars(kernels)["most_threads"] = min(cores, kernel_lanes.most_threads)
+    if hasattr(os, "sched_setaffinity"):
+        mine = sorted(os.sched_getaffinity(0))
+        if cores < len(mine):
+            os.sched_setaffinity(0, random.sample(mine, cores))
 
 
 def _named(function: str) -> Any:

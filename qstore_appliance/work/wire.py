@@ -11,7 +11,7 @@ import inspect
 import io
 import pickle
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -75,6 +75,15 @@ def body(message: Message, kind: Any) -> Any:
         raise WorkerCrash(f"The worker process sent a broken {message.kind}: {error}") from error
 
 
+class Question(msgspec.Struct, array_like=True):
+    """What a predictor is asked: raw rows, and how they shall be run."""
+
+    inputs: list[list[float]]
+    shots: int | Literal["auto"] | None
+    backend: str | None
+    seed: int | None
+
+
 class Fault(msgspec.Struct, kw_only=True):
     """An error on its way out of a child."""
 
@@ -106,6 +115,13 @@ def error_of(found: Fault) -> QStoreError:
     elif found.retry_after is not None or "retry_after" in inspect.signature(kind.__init__).parameters:
         error.retry_after = found.retry_after  # type: ignore[attr-defined]
     return error
+
+
+class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """To one question: an answer or a fault."""
+
+    answer: dict[str, Any] | None = None
+    fault: Fault | None = None
 
 
 class _Reader(pickle.Unpickler):

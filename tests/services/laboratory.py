@@ -64,17 +64,27 @@ class ScriptedReplicas:
     def __init__(self, room: int = 1) -> None:
         self.room = room
         self.opened: dict[str, tuple[str, int]] = {}
+        self.limits: dict[str, dict[str, object]] = {}
+        self.running: set[str] = set()
         self.closed: list[str] = []
         self.asked: list[dict[str, Any]] = []
         self.refusal: Exception | None = None
 
     async def open(
-        self, deployment_id: str, artifact_path: str, backend: str, options: Mapping[str, object], replicas: int
+        self,
+        deployment_id: str,
+        artifact_path: str,
+        backend: str,
+        options: Mapping[str, object],
+        replicas: int,
+        **limits: object,
     ) -> int:
         if self.refusal is not None:
             raise self.refusal
         running = min(replicas, self.room)
         self.opened[deployment_id] = (artifact_path, running)
+        self.limits[deployment_id] = limits
+        self.running.add(deployment_id)
         return running
 
     async def predict(
@@ -100,10 +110,18 @@ class ScriptedReplicas:
             "cpu_seconds": 0.001,
             "gpu_seconds": 0.0,
             "backend": backend,
+            "queue_ms": 0.25,
+            "encode_ms": 0.25,
+            "simulate_ms": 0.5,
+            "read_out_ms": 0.25,
         }
 
     async def close_one(self, deployment_id: str) -> None:
         self.closed.append(deployment_id)
+        self.running.discard(deployment_id)
+
+    def answers(self, deployment_id: str) -> bool:
+        return deployment_id in self.running
 
     def state(self, deployment_id: str) -> list[dict[str, Any]]:
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ from qstore_appliance.database.tables.costs import BudgetRow, CostEventRow, Rese
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Role
 from qstore_appliance.domain.listing import Page
-from qstore_appliance.domain.models import DeploymentDraft, ModelStatus, PredictDraft
+from qstore_appliance.domain.models import DeploymentDraft, ModelStatus, PredictDraft, Scaling, Timing
 from qstore_appliance.errors import (
     ArtifactCorrupt,
     BudgetExceeded,
@@ -24,9 +25,12 @@ from qstore_appliance.errors import (
     Forbidden,
     Gone,
     HardwareForbidden,
+    InsufficientMemory,
     NoCapacity,
     NotFound,
     ValidationFailed,
+    WorkerCrash,
+    WorkerOutOfMemory,
 )
 from qstore_appliance.services.models import Models
 from qstore_appliance.settings import Settings
@@ -63,6 +67,7 @@ async def test_deployed_model_answers(laboratory: Laboratory) -> None:
     ] * 2
     assert prediction.backend == "native"
     assert prediction.inference_time_ms >= 0
+    assert prediction.timing_ms == Timing(queue=0.25, encode=0.25, simulate=0.5, read_out=0.25)
 
 
 async def test_more_replicas_than_the_machine_holds(laboratory: Laboratory) -> None:
@@ -102,8 +107,69 @@ async def test_deploying_again_keeps_the_address(laboratory: Laboratory) -> None
     second = await laboratory.models.deploy(caller, model_id, DeploymentDraft(replicas=2))
 
     assert (first.id, first.endpoint) == (second.id, second.endpoint)
-    assert laboratory.replicas.closed == [first.id, first.id]
+    assert first.id not in laboratory.replicas.closed
+    assert laboratory.replicas.opened[first.id][1] == 1
     assert (await laboratory.models.deployments(caller, Page())).total == 1
+
+
+async def test_settings_that_cannot_be_had(laboratory: Laboratory) -> None:
+    """Deployed again in a way that does not come about, a model is served as before, and the reason is there."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    before = await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    laboratory.replicas.refusal = ArtifactCorrupt("The artifact cannot be read.")
+
+    after = await laboratory.models.deploy(caller, model_id, DeploymentDraft(replicas=2))
+
+    laboratory.replicas.refusal = None
+    assert (after.status, after.config["replicas"], after.config["running"]) == ("deployed", 1, 1)
+    assert after.config["reason"] == "The artifact cannot be read."
+    assert after.endpoint == before.endpoint
+    assert (await laboratory.models.get(caller, model_id)).status == ModelStatus.DEPLOYED
+    assert (await laboratory.models.predict(caller, model_id, QUESTION)).predictions
+
+
+async def test_resources_and_scaling_reach_the_replicas(laboratory: Laboratory) -> None:
+    """What was asked for in Kubernetes' words is whole cores and bytes, after a restart too; what is too little is refused."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    asked = {
+        "resources": {"cpu": "1500m", "memory": "2Gi"},
+        "auto_scaling": {"enabled": True, "min_replicas": 2, "max_replicas": 3, "target_qps": 50},
+    }
+    deployment = await laboratory.models.deploy(caller, model_id, DeploymentDraft.model_validate(asked))
+    limits = {
+        "memory_bytes": 2 * 2**30,
+        "cores": 2,
+        "scaling": Scaling(least=2, most=3, target_qps=50),
+        "version": model_id,
+    }
+    first = laboratory.replicas.limits.pop(deployment.id)
+    await laboratory.models.reopen()
+    await laboratory.models.predict(caller, model_id, QUESTION)
+    with pytest.raises(ValidationFailed) as refused:
+        await laboratory.models.deploy(
+            caller, model_id, DeploymentDraft.model_validate({"resources": {"memory": "1M"}})
+        )
+
+    assert first == laboratory.replicas.limits[deployment.id] == limits
+    assert field_of(refused.value) == "resources.memory"
+
+
+@pytest.mark.parametrize(
+    ("died", "told"), [(WorkerOutOfMemory(), InsufficientMemory), (WorkerCrash(), NoCapacity)], ids=["memory", "crash"]
+)
+async def test_replicas_that_die_over_a_question(
+    laboratory: Laboratory, died: Exception, told: type[Exception]
+) -> None:
+    """Whoever asked is told what to do about it, and never that the server is at fault."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    laboratory.replicas.refusal = died
+
+    with pytest.raises(told):
+        await laboratory.models.predict(caller, model_id, QUESTION)
 
 
 async def test_model_that_is_not_deployed_says_how(laboratory: Laboratory) -> None:
@@ -157,7 +223,41 @@ async def test_wrong_inputs_are_named(laboratory: Laboratory) -> None:
         await laboratory.models.predict(caller, model_id, PredictDraft(inputs=[[1.0] * 4, [1.0], [1.0] * 5]))
 
     assert [row["field"] for row in refused.value.details["errors"]] == ["inputs[1]", "inputs[2]"]
+    assert refused.value.details["errors"][0]["message"].endswith("not 1: b, c, d are missing")
     assert laboratory.replicas.asked == []
+
+
+async def test_features_are_named(laboratory: Laboratory) -> None:
+    """A fault of one number says which feature it is; where the model is not the caller's, the fault stays as it was."""
+    caller, stranger = await laboratory.caller(), await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    fault = ValidationFailed.of([("inputs[0][2]", "must be a number"), ("inputs", "is required")])
+
+    named = await laboratory.models.named(caller, model_id, fault)
+
+    assert [row["message"] for row in named.details["errors"]] == ["must be a number (c)", "is required"]
+    assert await laboratory.models.named(stranger, model_id, fault) is fault
+
+
+async def test_shots_have_an_interval(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With shots the confidence comes with the interval of 95 %, cut at 0 and 1, and `auto` says what it took."""
+    caller = await laboratory.caller()
+    model_id = await laboratory.trained_model(caller)
+    await laboratory.models.deploy(caller, model_id, DeploymentDraft())
+    ask = laboratory.replicas.predict
+
+    async def drawn(deployment_id: str, inputs: Any, **options: Any) -> dict[str, Any]:
+        found = await ask(deployment_id, inputs, **{**options, "shots": 400})
+        assert options["shots"] == "auto"
+        return {**found, "std_errors": [[0.02, 0.05, 0.3]] * 2, "shots_each": [128, 256], "decided": [True, False]}
+
+    monkeypatch.setattr(laboratory.replicas, "predict", drawn)
+    question = PredictDraft.model_validate({"inputs": QUESTION.inputs, "options": {"shots": "auto"}})
+    first, second = (await laboratory.models.predict(caller, model_id, question)).predictions
+
+    assert first.confidence_interval == pytest.approx([0.7 - 1.96 * 0.05, 0.7 + 1.96 * 0.05])
+    assert [(answer.shots, answer.decided) for answer in (first, second)] == [(128, True), (256, False)]
 
 
 async def test_predictions_are_paid_for(database: Database, settings: Settings, clock: SteppingClock) -> None:
@@ -292,7 +392,7 @@ async def test_retiring_while_it_opens(laboratory: Laboratory, monkeypatch: pyte
     model_id = await laboratory.trained_model(caller)
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(*_: object) -> int:
+    async def slow(*_: object, **__: object) -> int:
         begun.set()
         await go_on.wait()
         return 1

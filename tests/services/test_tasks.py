@@ -196,6 +196,10 @@ async def test_values_are_answered(laboratory: Laboratory) -> None:
             "duration_ms": 1.0,
             "cpu_seconds": 0.0,
             "gpu_seconds": 0.0,
+            "queue_ms": 0.0,
+            "encode_ms": 0.1,
+            "simulate_ms": 0.8,
+            "read_out_ms": 0.1,
         }
         return {"labels": empty, "class_indices": empty, "probabilities": [empty, empty], **numbers, **counted}
 

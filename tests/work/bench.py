@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from qstore_appliance.appliance import Appliance
@@ -26,6 +27,23 @@ def ansatz(n_qubits: int, layers: int = 1) -> list[dict[str, Any]]:
             )
         gates += [{"type": "CNOT", "targets": [qubit, (qubit + 1) % n_qubits]} for qubit in range(n_qubits)]
     return gates
+
+
+def small_artifact(folder: Path, epochs: int = 2) -> Path:
+    """A file with a small model of irises, trained here."""
+    from qstore_appliance.engine.plan import Plan
+    from qstore_appliance.engine.training import Training
+
+    config = {"epochs": epochs, "learning_rate": 0.1, "dataset": {"type": "iris"}}
+    circuit = {"n_qubits": 4, "format": "unified", "gates": ansatz(4)}
+    dataset = {"kind": "builtin", "name": "iris", "digest": None}
+    training = Training(
+        Plan(circuit=circuit, config=config, backend="native", backend_options={}, dataset=dataset, seed=1)
+    )
+    list(training.epochs())
+    file = folder / "artifact.npz"
+    file.write_bytes(training.finish().artifact)
+    return file
 
 
 class Bench:

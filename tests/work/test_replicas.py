@@ -12,30 +12,25 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from qstore_appliance.engine.plan import Plan
-from qstore_appliance.errors import ArtifactCorrupt, DeadlineExceeded, NoCapacity, ValidationFailed
+from qstore_appliance.domain.models import Scaling
+from qstore_appliance.errors import (
+    ArtifactCorrupt,
+    DeadlineExceeded,
+    NoCapacity,
+    ValidationFailed,
+    WorkerOutOfMemory,
+)
 from qstore_appliance.work import children
+from qstore_appliance.work.predictors import Predictor
 from qstore_appliance.work.replicas import PredictorReplicas
-from tests.work.bench import ansatz, children_of
+from tests.work.bench import children_of, small_artifact
 
 FLOWER = [5.1, 3.5, 1.4, 0.2]
 
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model of irises, trained here."""
-    from qstore_appliance.engine.training import Training
-
-    config = {"epochs": 2, "dataset": {"type": "iris"}}
-    circuit = {"n_qubits": 4, "format": "unified", "gates": ansatz(4)}
-    dataset = {"kind": "builtin", "name": "iris", "digest": None}
-    training = Training(
-        Plan(circuit=circuit, config=config, backend="native", backend_options={}, dataset=dataset, seed=1)
-    )
-    list(training.epochs())
-    file = tmp_path_factory.mktemp("model") / "artifact.npz"
-    file.write_bytes(training.finish().artifact)
-    return file
+    return small_artifact(tmp_path_factory.mktemp("model"))
 
 
 @pytest_asyncio.fixture
@@ -59,6 +54,7 @@ async def test_replica_answers(replicas: PredictorReplicas, artifact: Path) -> N
     found = await replicas.predict("deploy_a", [FLOWER, FLOWER], shots=None, backend="native", seed=None)
 
     assert running == again == 1
+    assert len(children_of("predict")) == 1
     assert found["labels"][0] in {"setosa", "versicolor", "virginica"}
     assert abs(sum(found["probabilities"][0]) - 1) < 1e-6
     assert (found["circuits"], found["shots"], found["backend"]) == (2, 0, "native")
@@ -159,6 +155,124 @@ async def test_many_ask_at_once(replicas: PredictorReplicas, artifact: Path) -> 
 
     assert waiting == 60
     assert [len(answer) for answer in answers] == [20] * 60
+
+
+async def test_who_comes_together_is_asked_together(
+    replicas: PredictorReplicas, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Questions that gathered while the process was at another one reach it in one message; large ones and shots do not."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+    sizes: list[int] = []
+    ask_it = Predictor.ask
+    monkeypatch.setattr(
+        Predictor, "ask", lambda self, batch, seconds: sizes.append(len(batch)) or ask_it(self, batch, seconds)
+    )
+    [pid] = children_of("predict")
+    os.kill(pid, signal.SIGSTOP)
+    first = asyncio.create_task(ask(replicas))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(ask(replicas)) for _ in range(30)]
+    large = asyncio.create_task(ask(replicas, n=100))
+    await asyncio.sleep(0.05)
+    os.kill(pid, signal.SIGCONT)
+
+    await asyncio.gather(first, *others, large)
+
+    assert sizes == [1, 30, 1]
+    [state] = replicas.state("deploy_a")
+    assert state["served"] == 32
+
+
+async def test_a_killer_question_takes_no_other_along_twice(replicas: PredictorReplicas, artifact: Path) -> None:
+    """A process that dies over several questions is replaced, and all of them are answered."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+    [pid] = children_of("predict")
+    os.kill(pid, signal.SIGSTOP)
+    asking = [asyncio.create_task(ask(replicas)) for _ in range(20)]
+    await asyncio.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+
+    answers = await asyncio.wait_for(asyncio.gather(*asking), 60)
+
+    assert [len(answer) for answer in answers] == [1] * 20
+
+
+async def test_replacing_loses_no_question(replicas: PredictorReplicas, artifact: Path) -> None:
+    """While a deployment gets new replicas it answers without a break; then the old process is gone."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+    [before] = children_of("predict")
+    answered, stopped = 0, asyncio.Event()
+
+    async def go_on_asking() -> None:
+        nonlocal answered
+        while not stopped.is_set():
+            assert await ask(replicas)
+            answered += 1
+
+    asking = [asyncio.create_task(go_on_asking()) for _ in range(4)]
+    await asyncio.sleep(0.05)
+    running = await replicas.open("deploy_a", str(artifact), "native", {}, 1, version="second")
+    named = await replicas.predict("deploy_a", [FLOWER], shots=None, backend="native", seed=None)
+    so_far = answered
+    while answered < so_far + 4:
+        await asyncio.sleep(0.001)
+    stopped.set()
+    await asyncio.gather(*asking)
+
+    [after] = children_of("predict")
+    assert running == 1
+    assert after != before
+    assert named["version"] == "second"
+    assert so_far > 0
+
+
+async def test_what_cannot_replace_changes_nothing(replicas: PredictorReplicas, artifact: Path, tmp_path: Path) -> None:
+    """A new version that does not load is refused, and the old one answers as before."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1)
+    before = children_of("predict")
+    damaged = tmp_path / "damaged.npz"
+    damaged.write_bytes(artifact.read_bytes()[:-100])
+
+    with pytest.raises(ArtifactCorrupt):
+        await replicas.open("deploy_a", str(damaged), "native", {}, 1)
+
+    assert children_of("predict") == before
+    assert await ask(replicas)
+
+
+async def test_limits_of_a_replica(replicas: PredictorReplicas, artifact: Path) -> None:
+    """A replica keeps to its core, and one whose memory is used up says so and is replaced."""
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1, memory_bytes=24 * 2**20, cores=1)
+    [pid] = children_of("predict")
+    assert len(os.sched_getaffinity(pid)) == 1
+
+    with pytest.raises(WorkerOutOfMemory):
+        await ask(replicas, n=300_000)
+    while children_of("predict") in ([], [pid]):
+        await asyncio.sleep(0.02)
+
+    assert await ask(replicas)
+
+
+async def test_scaling_follows_the_questions(artifact: Path) -> None:
+    """Questions above the target bring a second replica, silence takes it away; never more than the machine holds."""
+    replicas = PredictorReplicas(2, 10)
+    scaling = Scaling(least=1, most=5, target_qps=1)
+    await replicas.open("deploy_a", str(artifact), "native", {}, 1, scaling=scaling)
+    pool = replicas.pool("deploy_a")
+    await replicas.scale(pool, 0.0)
+    for second in (1.0, 2.0, 3.0):
+        await asyncio.gather(*(ask(replicas) for _ in range(20)))
+        await replicas.scale(pool, second)
+    grown = len(replicas.state("deploy_a"))
+
+    for second in range(40, 160, 10):
+        await replicas.scale(pool, float(second))
+
+    assert grown == 2
+    assert len(replicas.state("deploy_a")) == 1
+    assert await ask(replicas)
+    await replicas.close()
 
 
 async def test_closed_deployment_answers_nobody(replicas: PredictorReplicas, artifact: Path) -> None:

@@ -42,6 +42,27 @@ export class Deployments {
   }
 
   /**
+   * Change the versions behind its address; what is not sent stays, null ends a canary or a shadow.
+   *
+   * @param {string} id
+   * @param {import('./schemas.js').RolloutDraft} changes
+   * @returns {Promise<import('./schemas.js').Deployment>}
+   */
+  async rollOut(id, changes) {
+    return this.#http.ask('PATCH', at(PATH, id), { json: changes });
+  }
+
+  /**
+   * End a canary and a shadow; where there is neither, the version that answered before answers again.
+   *
+   * @param {string} id
+   * @returns {Promise<import('./schemas.js').Deployment>}
+   */
+  async rollBack(id) {
+    return this.#http.ask('POST', at(PATH, id, 'rollback'));
+  }
+
+  /**
    * Each change of its status, until you stop listening.
    *
    * @param {string} id

@@ -162,6 +162,17 @@ export class Models {
   }
 
   /**
+   * How a model did in service, by UTC day.
+   *
+   * @param {string} id
+   * @param {{window?: string}} [options] `7d` (the default), `24h`: the present one included, at most 90 days.
+   * @returns {Promise<import('./schemas.js').ModelMetrics>}
+   */
+  async metrics(id, options = {}) {
+    return this.#http.ask('GET', at(PATH, id, 'metrics'), { query: options });
+  }
+
+  /**
    * Take a model out of service for good.
    *
    * @param {string} id

@@ -27,6 +27,21 @@ export class Deployments {
      */
     get(id: string): Promise<import("./schemas.js").Deployment>;
     /**
+     * Change the versions behind its address; what is not sent stays, null ends a canary or a shadow.
+     *
+     * @param {string} id
+     * @param {import('./schemas.js').RolloutDraft} changes
+     * @returns {Promise<import('./schemas.js').Deployment>}
+     */
+    rollOut(id: string, changes: import("./schemas.js").RolloutDraft): Promise<import("./schemas.js").Deployment>;
+    /**
+     * End a canary and a shadow; where there is neither, the version that answered before answers again.
+     *
+     * @param {string} id
+     * @returns {Promise<import('./schemas.js').Deployment>}
+     */
+    rollBack(id: string): Promise<import("./schemas.js").Deployment>;
+    /**
      * Each change of its status, until you stop listening.
      *
      * @param {string} id

@@ -133,6 +133,16 @@ export class Models {
      */
     predict(id: string, inputs: ArrayLike<ArrayLike<number>>, options?: import("./schemas.js").PredictOptions): Promise<import("./schemas.js").Predictions>;
     /**
+     * How a model did in service, by UTC day.
+     *
+     * @param {string} id
+     * @param {{window?: string}} [options] `7d` (the default), `24h`: the present one included, at most 90 days.
+     * @returns {Promise<import('./schemas.js').ModelMetrics>}
+     */
+    metrics(id: string, options?: {
+        window?: string;
+    }): Promise<import("./schemas.js").ModelMetrics>;
+    /**
      * Take a model out of service for good.
      *
      * @param {string} id

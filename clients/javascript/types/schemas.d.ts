@@ -162,6 +162,15 @@ export interface BudgetDraft {
     monthly_limit: number | null;
     alerts?: BudgetAlertDraft[] | null;
 }
+/** A version that answers a share of the requests, from 0 to 1. */
+export interface Canary {
+    model_id: string;
+    share: number;
+}
+export interface CanaryDraft {
+    model_id: string;
+    share: number;
+}
 export interface Capabilities {
     max_qubits: number | null;
     max_depth: number | null;
@@ -377,7 +386,10 @@ export interface DatasetDraft {
     target?: string | null;
     features?: FeaturesDraft;
 }
-/** `config` as it was asked for; `capped` where this machine runs fewer replicas than that. */
+/**
+ * `config` as it was asked for; `capped` where this machine runs fewer replicas than that. `serves` is the version
+ * that answers, `previous` the one that a rollback brings back.
+ */
 export interface Deployment {
     id: string;
     model_id: string;
@@ -387,6 +399,10 @@ export interface Deployment {
     capped: boolean;
     config: Record<string, any>;
     replicas: (Record<string, any>)[];
+    serves: string;
+    previous: string | null;
+    canary: Canary | null;
+    shadow: Shadow | null;
     created_at: string;
     updated_at: string;
 }
@@ -819,6 +835,24 @@ export interface Model {
     deployed_at: string | null;
     updated_at: string;
 }
+/**
+ * `days` are UTC days, which the lists go by; costs in US dollars. Latencies are of answers, null where there are
+ * none.
+ */
+export interface ModelMetrics {
+    window: string;
+    since: string;
+    days: string[];
+    requests_per_day: number[];
+    cost_per_day: number[];
+    requests: number;
+    inputs: number;
+    avg_latency_ms: number | null;
+    p50_latency_ms: number | null;
+    p95_latency_ms: number | null;
+    p99_latency_ms: number | null;
+    error_rate: number;
+}
 /** None is "not sent"; `tags` are replaced as a whole. */
 export interface ModelPatch {
     name?: string | null;
@@ -990,12 +1024,14 @@ export interface PredictDraft {
 }
 export interface PredictOptions {
     backend?: string | null;
-    shots?: number | null;
+    shots?: number | "auto" | null;
     seed?: number | null;
 }
 /**
  * One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression the value.
- * Where shots were drawn, with the standard error of the value, or of each probability.
+ * Where shots were drawn, with the standard error of the value, or of each probability, and the interval that has the
+ * confidence, or the value, in 95 of 100 cases; with `"shots": "auto"` also how many were drawn, and whether they
+ * decided.
  */
 export interface Prediction {
     class: number | null;
@@ -1005,11 +1041,16 @@ export interface Prediction {
     value: number | null;
     std_error: number | null;
     std_errors: number[] | null;
+    confidence_interval: number[] | null;
+    shots: number | null;
+    decided: boolean | null;
 }
-/** `cost` in US dollars. */
+/** `cost` in US dollars; `model_id` is the version that answered, `timing_ms` says where `inference_time_ms` went. */
 export interface Predictions {
+    model_id: string;
     predictions: Prediction[];
     inference_time_ms: number;
+    timing_ms: Timing;
     cost: number;
     backend: string;
 }
@@ -1100,6 +1141,12 @@ export interface RolePatch {
     description?: string | null;
     permissions?: string[] | null;
 }
+/** What is not sent stays; null ends a canary or a shadow. `model_id` is the version that answers from now on. */
+export interface RolloutDraft {
+    model_id?: string | null;
+    canary?: CanaryDraft | null;
+    shadow?: ShadowDraft | null;
+}
 /** Epochs are meant. `every` and `factor` belong to `step`, `factor` to `exponential`. */
 export interface ScheduleDraft {
     type: "cosine" | "constant" | "step" | "exponential";
@@ -1141,6 +1188,15 @@ export interface SettingsPatch {
     allowed_backends?: string[] | null;
     enable_hardware?: boolean | null;
     max_storage_bytes?: number | null;
+}
+/** `compared` inputs so far, on this server, of which it gave `agreed` the same class as was answered. */
+export interface Shadow {
+    model_id: string;
+    compared: number;
+    agreed: number;
+}
+export interface ShadowDraft {
+    model_id: string;
 }
 /**
  * Whose an Ed25519 key is. `public_key` in base 64; `fingerprint` is what people read to each other; `name` that of
@@ -1234,6 +1290,16 @@ export interface SweepSummary {
 }
 export interface SwitchDraft {
     organization_id: string;
+}
+/**
+ * Where the milliseconds of an inference went: waiting for a replica, raw features into angles, circuits, expectations
+ * into answers. The rest is the way there and back.
+ */
+export interface Timing {
+    queue: number;
+    encode: number;
+    simulate: number;
+    read_out: number;
 }
 export interface Tokens {
     access_token: string;

@@ -251,6 +251,19 @@ class BudgetDraft(_BudgetDraft, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Canary:
+    """A version that answers a share of the requests, from 0 to 1."""
+
+    model_id: str
+    share: float
+
+
+class CanaryDraft(TypedDict):
+    model_id: str
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Capabilities:
     max_qubits: int | None
     max_depth: int | None
@@ -532,7 +545,10 @@ class DatasetDraft(_DatasetDraft, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """`config` as it was asked for; `capped` where this machine runs fewer replicas than that."""
+    """
+    `config` as it was asked for; `capped` where this machine runs fewer replicas than that. `serves` is the version
+    that answers, `previous` the one that a rollback brings back.
+    """
 
     id: str
     model_id: str
@@ -542,6 +558,10 @@ class Deployment:
     capped: bool
     config: dict[str, Any]
     replicas: list[dict[str, Any]]
+    serves: str
+    previous: str | None
+    canary: Canary | None
+    shadow: Shadow | None
     created_at: datetime
     updated_at: datetime
 
@@ -1097,6 +1117,27 @@ class Model:
     updated_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelMetrics:
+    """
+    `days` are UTC days, which the lists go by; costs in US dollars. Latencies are of answers, null where there are
+    none.
+    """
+
+    window: str
+    since: datetime
+    days: list[str]
+    requests_per_day: list[int]
+    cost_per_day: list[float]
+    requests: int
+    inputs: int
+    avg_latency_ms: float | None
+    p50_latency_ms: float | None
+    p95_latency_ms: float | None
+    p99_latency_ms: float | None
+    error_rate: float
+
+
 class ModelPatch(TypedDict, total=False):
     """None is "not sent"; `tags` are replaced as a whole."""
 
@@ -1324,7 +1365,7 @@ class PredictDraft(_PredictDraft, total=False):
 
 class PredictOptions(TypedDict, total=False):
     backend: str | None
-    shots: int | None
+    shots: int | Literal["auto"] | None
     seed: int | None
 
 
@@ -1332,7 +1373,9 @@ class PredictOptions(TypedDict, total=False):
 class Prediction:
     """
     One answered input: of a classification the class (`class_index` is `class` in JSON), of a regression the value.
-    Where shots were drawn, with the standard error of the value, or of each probability.
+    Where shots were drawn, with the standard error of the value, or of each probability, and the interval that has
+    the confidence, or the value, in 95 of 100 cases; with `"shots": "auto"` also how many were drawn, and whether
+    they decided.
     """
 
     class_: int | None = field(default=None, metadata={"wire": "class"})
@@ -1342,14 +1385,19 @@ class Prediction:
     value: float | None = None
     std_error: float | None = None
     std_errors: list[float] | None = None
+    confidence_interval: list[float] | None = None
+    shots: int | None = None
+    decided: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """`cost` in US dollars."""
+    """`cost` in US dollars; `model_id` is the version that answered, `timing_ms` says where `inference_time_ms` went."""
 
+    model_id: str
     predictions: list[Prediction]
     inference_time_ms: float
+    timing_ms: Timing
     cost: float
     backend: str
 
@@ -1475,6 +1523,14 @@ class RolePatch(TypedDict, total=False):
     permissions: list[str] | None
 
 
+class RolloutDraft(TypedDict, total=False):
+    """What is not sent stays; null ends a canary or a shadow. `model_id` is the version that answers from now on."""
+
+    model_id: str | None
+    canary: CanaryDraft | None
+    shadow: ShadowDraft | None
+
+
 class _ScheduleDraft(TypedDict):
     type: Literal["cosine", "constant", "step", "exponential"]
 
@@ -1532,6 +1588,19 @@ class SettingsPatch(TypedDict, total=False):
     allowed_backends: list[str] | None
     enable_hardware: bool | None
     max_storage_bytes: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shadow:
+    """`compared` inputs so far, on this server, of which it gave `agreed` the same class as was answered."""
+
+    model_id: str
+    compared: int
+    agreed: int
+
+
+class ShadowDraft(TypedDict):
+    model_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1649,6 +1718,19 @@ class SweepSummary:
 
 class SwitchDraft(TypedDict):
     organization_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """
+    Where the milliseconds of an inference went: waiting for a replica, raw features into angles, circuits,
+    expectations into answers. The rest is the way there and back.
+    """
+
+    queue: float
+    encode: float
+    simulate: float
+    read_out: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,16 +10,27 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from qstore_appliance.api.envelope import listing, success
-from qstore_appliance.api.inputs import page
+from qstore_appliance.api.inputs import body, page
 from qstore_appliance.api.registry import Routes
-from qstore_appliance.domain.models import Deployment
+from qstore_appliance.domain.models import Canary, Deployment, RolloutDraft
 from qstore_appliance.services.models import DEPLOYMENT_SORTS
 
 routes = Routes("deployments")
 
 
+class Shadow(msgspec.Struct, frozen=True, kw_only=True):
+    """`compared` inputs so far, on this server, of which it gave `agreed` the same class as was answered."""
+
+    model_id: str
+    compared: int
+    agreed: int
+
+
 class DeploymentAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`config` as it was asked for; `capped` where this machine runs fewer replicas than that."""
+    """
+    `config` as it was asked for; `capped` where this machine runs fewer replicas than that. `serves` is the version that
+    answers, `previous` the one that a rollback brings back.
+    """
 
     id: str
     model_id: str
@@ -29,12 +40,17 @@ class DeploymentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     capped: bool
     config: dict[str, Any]
     replicas: list[dict[str, Any]]
+    serves: str
+    previous: str | None
+    canary: Canary | None
+    shadow: Shadow | None
     created_at: datetime
     updated_at: datetime
 
 
 def shown(request: Request, deployment: Deployment) -> DeploymentAnswer:
-    path = deployment.endpoint
+    path, rollout = deployment.endpoint, deployment.rollout
+    compared, agreed = request.app.ctx.appliance.models.agreement(deployment.id)
     return DeploymentAnswer(
         id=deployment.id,
         model_id=deployment.model_id,
@@ -44,6 +60,10 @@ def shown(request: Request, deployment: Deployment) -> DeploymentAnswer:
         capped=deployment.capped,
         config=deployment.config,
         replicas=request.app.ctx.appliance.replicas.state(deployment.id),
+        serves=rollout.serves or deployment.model_id,
+        previous=rollout.previous,
+        canary=rollout.canary,
+        shadow=Shadow(model_id=rollout.shadow, compared=compared, agreed=agreed) if rollout.shadow else None,
         created_at=deployment.created_at,
         updated_at=deployment.updated_at,
     )
@@ -60,3 +80,18 @@ async def listed(request: Request) -> HTTPResponse:
 async def get(request: Request, id: str) -> HTTPResponse:
     """One deployment with its replicas: process, state, how many predictions each has answered."""
     return success(request, shown(request, await request.app.ctx.appliance.models.deployment(request.ctx.caller, id)))
+
+
+@routes.patch("/v1/deployments/{id}", "models:deploy", body=RolloutDraft, answer=DeploymentAnswer)
+async def roll_out(request: Request, id: str) -> HTTPResponse:
+    """Put another version behind the address, give one a share of the requests, or ask one in the shadow."""
+    draft = body(request, RolloutDraft)
+    return success(
+        request, shown(request, await request.app.ctx.appliance.models.rollout(request.ctx.caller, id, draft))
+    )
+
+
+@routes.post("/v1/deployments/{id}/rollback", "models:deploy", answer=DeploymentAnswer)
+async def roll_back(request: Request, id: str) -> HTTPResponse:
+    """End a canary and a shadow; where there is neither, the version that answered before answers again."""
+    return success(request, shown(request, await request.app.ctx.appliance.models.rollback(request.ctx.caller, id)))

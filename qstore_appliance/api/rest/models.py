@@ -29,7 +29,9 @@ from qstore_appliance.domain.models import (
     Model,
     ModelStatus,
     PredictDraft,
+    Timing,
 )
+from qstore_appliance.errors import ValidationFailed
 from qstore_appliance.services.model_registry import SORTS
 
 routes = Routes("models")
@@ -49,6 +51,14 @@ FILTERS = (
     ),
     Query(name="tags", description="Only models with any of these tags, separated by commas."),
     Query(name="circuit_id", description="Only models of this circuit."),
+)
+
+
+DEFAULT_WINDOW = "7d"
+WINDOW = Query(
+    name="window",
+    description="`7d` or `24h`: so many UTC days or hours, the present one included; at most 90 days.",
+    schema={"type": "string", "pattern": "^[1-9][0-9]{0,3}[hd]$", "default": DEFAULT_WINDOW},
 )
 
 
@@ -111,11 +121,30 @@ class DeployAnswer(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int
 
 
-class PredictionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`cost` in US dollars."""
+class ModelMetricsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`days` are UTC days, which the lists go by; costs in US dollars. Latencies are of answers, null where there are none."""
 
+    window: str
+    since: datetime
+    days: list[str]
+    requests_per_day: list[int]
+    cost_per_day: list[float]
+    requests: int
+    inputs: int
+    avg_latency_ms: float | None
+    p50_latency_ms: float | None
+    p95_latency_ms: float | None
+    p99_latency_ms: float | None
+    error_rate: float
+
+
+class PredictionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`cost` in US dollars; `model_id` is the version that answered, `timing_ms` says where `inference_time_ms` went."""
+
+    model_id: str
     predictions: list[Answer]
     inference_time_ms: float
+    timing_ms: Timing
     cost: float
     backend: str
 
@@ -254,15 +283,30 @@ async def deploy(request: Request, id: str) -> HTTPResponse:
 )
 async def predict(request: Request, id: str) -> HTTPResponse:
     """Ask a deployed model: one answer for each input."""
-    draft = body(request, PredictDraft)
+    try:
+        draft = body(request, PredictDraft)
+    except ValidationFailed as error:
+        raise await request.app.ctx.appliance.models.named(request.ctx.caller, id, error) from None
     prediction = await request.app.ctx.appliance.models.predict(request.ctx.caller, id, draft)
     answer = PredictionAnswer(
+        model_id=prediction.model_id,
         predictions=prediction.predictions,
         inference_time_ms=prediction.inference_time_ms,
+        timing_ms=prediction.timing_ms,
         cost=dollars(prediction.cost),
         backend=prediction.backend,
     )
     return success(request, answer)
+
+
+@routes.get("/v1/models/{id}/metrics", "models:read", answer=ModelMetricsAnswer, query=(WINDOW,))
+async def metrics(request: Request, id: str) -> HTTPResponse:
+    """Requests, latency, errors and cost of a model in service, by day."""
+    window = one(request, "window") or DEFAULT_WINDOW
+    found = await request.app.ctx.appliance.models.metrics(request.ctx.caller, id, window)
+    values = msgspec.structs.asdict(found)
+    costs = [dollars(cost) for cost in found.cost_per_day]
+    return success(request, ModelMetricsAnswer(**{**values, "cost_per_day": costs}))
 
 
 @routes.post("/v1/models/{id}/retire", "models:retire", answer=ModelAnswer)

@@ -17,5 +17,6 @@ VERSIONS: tuple[str, ...] = (
     *("0001_tables", "0002_circuit_jobs", "0003_backends", "0004_remote_jobs", "0005_jobs", "0006_money"),
     *("0007_outbox", "0008_workers", "0009_ledger_by_month", "0011_sign_in", "0012_audit"),
     *("0013_members", "0014_invitations", "0040_circuit_versions"),
-    *("0060_model_registry", "0080_roles", "0081_storage"),
+    *("0050_model_hours", "0060_model_registry", "0080_roles"),
+    *("0081_storage",),
 )

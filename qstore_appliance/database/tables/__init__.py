@@ -9,6 +9,6 @@ MODULES = [
     for noun in (
         *("accounts", "backends", "circuits", "circuit_jobs", "datasets", "jobs", "models", "costs", "blobs"),
         *("idempotency", "remote_jobs", "sweeps", "outbox", "alerts", "workers", "audit", "sign_in"),
-        *("members", "invitations", "roles"),
+        *("members", "invitations", "roles", "model_metrics"),
     )
 ]

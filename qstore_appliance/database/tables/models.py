@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from tortoise import fields
 
 from qstore_appliance.database.tables.row import Row
-from qstore_appliance.domain.models import Deployment, Model, ModelStatus
+from qstore_appliance.domain.models import Deployment, Model, ModelStatus, Rollout
 
 
 class ModelRow(Row):
@@ -114,7 +115,8 @@ class DeploymentRow(Row):
             organization_id=self.organization_id,
             endpoint=self.endpoint,
             backend=self.backend,
-            config=self.config,
+            config={key: value for key, value in self.config.items() if key != "rollout"},
+            rollout=msgspec.convert(self.config.get("rollout") or {}, Rollout),
             status=self.status,
             capped=self.capped,
             created_at=self.created_at,

@@ -88,6 +88,7 @@ test('a job, its model, its deployment, its cost', async () => {
   await assert.rejects(client.models.import(archive), errors.Conflict);
   await client.models.delete(other);
   assert.equal((await client.models.restore(other)).stage, null);
+  assert.ok((await client.models.metrics(ended.model_id, { window: '1d' })).requests > 0);
   assert.equal((await client.models.retire(ended.model_id)).status, 'retired');
   await assert.rejects(client.models.predict(ended.model_id, [[1, 2, 3, 4]]), errors.Gone);
 });

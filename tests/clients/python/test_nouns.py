@@ -105,6 +105,7 @@ def test_jobs_from_submit_to_answers(lab: SyncQStoreClient, capsys: pytest.Captu
         lab.models.import_(archive)
     lab.models.delete(named.id)
     assert lab.models.restore(named.id).stage is None
+    assert lab.models.metrics(job.model_id, window="1d").requests > 0
     assert lab.models.retire(job.model_id).status == "retired"
     with pytest.raises(errors.Gone):
         lab.models.predict(job.model_id, [[1.0] * 4])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from qstore_client import arrays
 from qstore_client.aio.http import Http
@@ -16,6 +16,7 @@ from qstore_client.types import (
     DeploymentStarted,
     Inspection,
     Model,
+    ModelMetrics,
     ModelSummary,
     Predictions,
     ResourcesDraft,
@@ -158,7 +159,7 @@ class Models:
         inputs: Any,
         *,
         backend: str | None = None,
-        shots: int | None = None,
+        shots: int | Literal["auto"] | None = None,
         seed: int | None = None,
     ) -> Predictions:
         """
@@ -166,6 +167,7 @@ class Models:
 
         Args:
             inputs: A numpy array, a data frame, or lists; one row for each sample.
+            shots: Measurements of each; "auto" draws until the class is decided. Exact where nothing is said.
 
         Raises:
             ValidationFailed: The features are not as many as the model takes.
@@ -174,6 +176,15 @@ class Models:
         options = sent(backend=backend, shots=shots, seed=seed)
         body = sent(inputs=arrays.rows(inputs), options=options or None)
         return await self._http.post(Predictions, at(PATH, model_id, "predict"), body)
+
+    async def metrics(self, model_id: str, window: str | None = None) -> ModelMetrics:
+        """
+        How a model did in service, by UTC day.
+
+        Args:
+            window: `7d` (the default), `24h`: the present day or hour included, at most 90 days.
+        """
+        return await self._http.get(ModelMetrics, at(PATH, model_id, "metrics"), window=window)
 
     async def retire(self, model_id: str) -> Model:
         """Take a model out of service for good."""

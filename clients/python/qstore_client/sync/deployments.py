@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
+from types import EllipsisType
+from typing import Any
 
-from qstore_client.bodies import at
+from qstore_client.bodies import at, sent
+from qstore_client.decoding import decode
 from qstore_client.errors import QStoreError
 from qstore_client.pages import Page
 from qstore_client.sync.events import Events, told
 from qstore_client.sync.http import Http
 from qstore_client.sync.wire import sleep
-from qstore_client.types import Deployment, DeploymentUpdate
+from qstore_client.types import CanaryDraft, Deployment, DeploymentUpdate, ShadowDraft
 
 PATH = "/v1/deployments"
 
@@ -34,6 +37,33 @@ class Deployments:
     def get(self, deployment_id: str) -> Deployment:
         """One deployment with its replicas."""
         return self._http.get(Deployment, at(PATH, deployment_id))
+
+    def roll_out(
+        self,
+        deployment_id: str,
+        *,
+        model_id: str | None = None,
+        canary: CanaryDraft | Mapping[str, Any] | EllipsisType | None = ...,
+        shadow: ShadowDraft | Mapping[str, Any] | EllipsisType | None = ...,
+    ) -> Deployment:
+        """
+        Change the versions behind its address; what is not given stays.
+
+        Args:
+            model_id: Answers from now on.
+            canary: `{"model_id", "share"}` answers that share of the requests; None ends it.
+            shadow: `{"model_id"}` is asked the same and compared; None ends it.
+        """
+        body: dict[str, Any] = sent(model_id=model_id)
+        if canary is not ...:
+            body["canary"] = canary
+        if shadow is not ...:
+            body["shadow"] = shadow
+        return decode(Deployment, (self._http.ask("PATCH", at(PATH, deployment_id), json=body)).data)
+
+    def roll_back(self, deployment_id: str) -> Deployment:
+        """End a canary and a shadow; where there is neither, the version that answered before answers again."""
+        return self._http.post(Deployment, at(PATH, deployment_id, "rollback"))
 
     def stream_status(self, deployment_id: str) -> Generator[DeploymentUpdate, None, None]:
         """Each change of its status, until you stop listening."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from qstore_client import arrays
 from qstore_client.bodies import at, sent
@@ -17,6 +17,7 @@ from qstore_client.types import (
     DeploymentStarted,
     Inspection,
     Model,
+    ModelMetrics,
     ModelSummary,
     Predictions,
     ResourcesDraft,
@@ -159,7 +160,7 @@ class Models:
         inputs: Any,
         *,
         backend: str | None = None,
-        shots: int | None = None,
+        shots: int | Literal["auto"] | None = None,
         seed: int | None = None,
     ) -> Predictions:
         """
@@ -167,6 +168,7 @@ class Models:
 
         Args:
             inputs: A numpy array, a data frame, or lists; one row for each sample.
+            shots: Measurements of each; "auto" draws until the class is decided. Exact where nothing is said.
 
         Raises:
             ValidationFailed: The features are not as many as the model takes.
@@ -175,6 +177,15 @@ class Models:
         options = sent(backend=backend, shots=shots, seed=seed)
         body = sent(inputs=arrays.rows(inputs), options=options or None)
         return self._http.post(Predictions, at(PATH, model_id, "predict"), body)
+
+    def metrics(self, model_id: str, window: str | None = None) -> ModelMetrics:
+        """
+        How a model did in service, by UTC day.
+
+        Args:
+            window: `7d` (the default), `24h`: the present day or hour included, at most 90 days.
+        """
+        return self._http.get(ModelMetrics, at(PATH, model_id, "metrics"), window=window)
 
     def retire(self, model_id: str) -> Model:
         """Take a model out of service for good."""
