@@ -23,7 +23,7 @@ func (x *Circuits) Import(ctx context.Context, draft CircuitImport, options ...O
 	return askFor[Circuit](ctx, x.wire, http.MethodPost, circuitsPath+"/import", draft, options...)
 }
 
-// List circuits without their gates; {"tags": "a,b"} are those that have all of them.
+// List circuits without their gates; {"tags": "a,b"} are those that have any of them.
 func (x *Circuits) List(ctx context.Context, list List) (*Page[CircuitSummary], error) {
 	return page[CircuitSummary](ctx, x.wire, circuitsPath, list)
 }

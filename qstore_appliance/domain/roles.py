@@ -38,7 +38,8 @@ PERMISSIONS: dict[str, dict[str, str]] = {
     },
     "models": {
         "read": "See models and deployments",
-        "write": "Change models",
+        "write": "Change and import models, delete one's own",
+        "delete": "Delete those of others",
         "deploy": "Deploy models",
         "retire": "Take models out of service",
         "predict": "Ask deployed models",
@@ -66,7 +67,7 @@ WHOLE: dict[str, str] = {
     "datasets": "Everything about data sets, those of others included",
     "states": "Everything about states",
     "jobs": "Everything about jobs, those of others included",
-    "models": "Everything about models",
+    "models": "Everything about models, those of others included",
     "api-keys": "Have API keys, see and revoke those of others",
     "users": "Everything about people and roles",
     "sessions": "Everything about the sessions of others",

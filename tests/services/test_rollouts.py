@@ -187,11 +187,11 @@ async def test_a_version_behind_an_address_is_not_deleted(laboratory: Laboratory
     for change in ({"canary": {"model_id": second, "share": 0.5}}, {"canary": None, "shadow": {"model_id": second}}):
         await roll(laboratory, caller, deployment, **change)
         with pytest.raises(Conflict) as caught:
-            await laboratory.registry.delete(caller, second)
+            await laboratory.model_registry.delete(caller, second)
         assert caught.value.details == {"deployment_id": deployment.id}
     await roll(laboratory, caller, deployment, shadow=None)
 
-    await laboratory.registry.delete(caller, second)
+    await laboratory.model_registry.delete(caller, second)
 
     with pytest.raises(NotFound):
         await laboratory.models.get(caller, second)

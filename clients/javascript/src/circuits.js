@@ -36,7 +36,7 @@ export class Circuits {
   }
 
   /**
-   * Circuits without their gates; those that have all of `tags`.
+   * Circuits without their gates; those that have any of `tags`.
    *
    * @param {{tags?: string | string[], limit?: number, offset?: number, sort?: string}} [options]
    * @returns {Promise<import('./pages.js').Page<import('./schemas.js').CircuitSummary>>}

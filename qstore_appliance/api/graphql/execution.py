@@ -107,23 +107,25 @@ class Engine:
             Refused: It cannot be subscribed to: an argument, a permission, or a job that is not there.
             QStoreError: It cannot go on.
         """
-        found = subscribe(
-            self.schema,
-            prepared.document,
-            context_value=context,
-            variable_values=asked.variables,
-            operation_name=asked.name,
-        )
-        stream = await found if isinstance(found, Awaitable) else found
-        if isinstance(stream, ExecutionResult):
-            raise Refused([*(stream.errors or [])])
-        results = aiter(stream)
         try:
-            async for result in results:
-                yield self._shown(context, result)
+            found = subscribe(
+                self.schema,
+                prepared.document,
+                context_value=context,
+                variable_values=asked.variables,
+                operation_name=asked.name,
+            )
+            stream = await found if isinstance(found, Awaitable) else found
+            if isinstance(stream, ExecutionResult):
+                raise Refused([*(stream.errors or [])])
+            results = aiter(stream)
+            try:
+                async for result in results:
+                    yield self._shown(context, result)
+            finally:
+                # What feeds it listens to the bus.
+                await cast(Any, results).aclose()
         finally:
-            # What feeds it listens to the bus.
-            await cast(Any, results).aclose()
             context.close()
 
     async def _answered(self, context: Context, asked: Asked, prepared: Prepared) -> dict[str, Any]:

@@ -35,7 +35,7 @@ DRAWING = (
     Query(name="format", description="How it is drawn.", schema={"type": "string", "enum": list(DRAWINGS)}),
     Query(name="theme", description="The colours of an SVG.", schema={"type": "string", "enum": list(THEMES)}),
 )
-TAGS = Query(name="tags", description="Only circuits with all of these tags, separated by commas.")
+TAGS = Query(name="tags", description="Only circuits with any of these tags, separated by commas.")
 
 
 class CircuitAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -116,7 +116,7 @@ class Circuits:
     async def list(
         self, *, tags: Sequence[str] | None = None, limit: int = 20, offset: int = 0, sort: str | None = None
     ) -> Page[CircuitSummary]:
-        """Circuits without their gates; those that have all of `tags`."""
+        """Circuits without their gates; those that have any of `tags`."""
         return await self._http.page(CircuitSummary, PATH, tags=tags, limit=limit, offset=offset, sort=sort)
 
     def iterate(
