@@ -101,6 +101,8 @@ def _invoke(verb: Verb, settings: Settings, own: dict[str, Any], *, as_json: boo
         own["document"] = _document(own.pop("file"))
     if own.get("folder"):
         own["folder"] = str(Path(own["folder"]).absolute())
+    if own.get("output"):
+        own["output"] = str(Path(own["output"]).absolute())
     if not verb.creates and not settings.data_dir.is_dir():
         raise Refused(f"There is no data directory at {settings.data_dir}; qstore serve or qstore init makes one.")
 
