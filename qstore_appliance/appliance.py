@@ -38,6 +38,7 @@ from qstore_appliance.events.memory import MemoryEvents
 from qstore_appliance.events.redis import RedisEvents
 from qstore_appliance.limits.memory import MemoryBucket
 from qstore_appliance.limits.redis import RedisBucket
+from qstore_appliance.maintenance import replacement
 from qstore_appliance.services.accounts import Accounts
 from qstore_appliance.services.alerts import Alerts
 from qstore_appliance.services.announcements import Announcements
@@ -271,6 +272,7 @@ class Appliance:
         async with AsyncExitStack() as stack:
             _make_directory(settings)
             stack.enter_context(_locked(settings, kind))
+            await asyncio.to_thread(replacement.finish, settings.data_dir)
             if work:
                 await asyncio.to_thread(_sweep, settings)
             # Nobody signs in at a worker, so it has nothing to sign with.

@@ -99,7 +99,7 @@ def _invoke(verb: Verb, settings: Settings, own: dict[str, Any], *, as_json: boo
         own["source"] = _text(own["source"])
     if "file" in own:
         own["document"] = _document(own.pop("file"))
-    for place in ("folder", "archive"):
+    for place in ("folder", "archive", "output"):
         if own.get(place):
             own[place] = str(Path(own[place]).absolute())
     if not verb.creates and not settings.data_dir.is_dir():

@@ -287,6 +287,15 @@ def _audited(parser: Parser) -> None:
     )
 
 
+def _backup(parser: Parser) -> None:
+    parser.add_argument("--output", metavar="FILE", help="the file to make (default: one in DIR/backups)")
+
+
+def _restore(parser: Parser) -> None:
+    parser.add_argument("--input", required=True, metavar="FILE", help="a file that qstore backup made")
+    parser.add_argument("--yes", action="store_true", help="yes, replace what is in the data directory")
+
+
 _ALL = (
     Verb(("serve",), "serve REST, WebSocket and dashboard until stopped", _serve, creates=True, alone=True),
     Verb(
@@ -296,6 +305,8 @@ _ALL = (
     Verb(("demo",), "train a classifier on real images, live, and ask it", _demo, creates=True, alone=True),
     Verb(("init",), "make the first owner, without a browser", _init, creates=True),
     Verb(("migrate",), "bring the database to this version's tables", _nothing, creates=True),
+    Verb(("backup",), "put everything into one file, while the server goes on", _backup),
+    Verb(("restore",), "put a backup in the place of what is there", _restore, creates=True, alone=True),
     Verb(("user", "create"), "add a user", _user_create),
     Verb(("user", "list"), "list the users of every organization", _nothing),
     Verb(("user", "reset-password"), "give a user a new password", _reset_password),
