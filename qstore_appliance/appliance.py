@@ -226,7 +226,7 @@ class Appliance:
             lambda: _secret(settings.signing_key_file, "archives are signed with another key from then on"),
             settings.trusted_keys_dir,
         )
-        self.capsules = Capsules(database, blobs, self.calculator, self.circuits, signatures, clock)
+        self.capsules = Capsules(database, blobs, self.calculator, self.circuits, signatures, self.storage, clock)
         purges = {
             "models": self.model_registry.purge,
             "circuits": self.circuits.purge,

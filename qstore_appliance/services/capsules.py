@@ -34,6 +34,7 @@ from qstore_appliance.errors import (
 from qstore_appliance.services.audit import Audit
 from qstore_appliance.services.circuits import Circuits
 from qstore_appliance.services.signatures import ALGORITHM, Signatures
+from qstore_appliance.services.storage import Storage
 from qstore_appliance.services.texts import refuse_unstorable
 
 DraftType = TypeVar("DraftType", bound=Draft)
@@ -59,6 +60,7 @@ class Capsules:
         calculator: Calculator,
         circuits: Circuits,
         signatures: Signatures,
+        storage: Storage,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -66,6 +68,7 @@ class Capsules:
         self._calculator = calculator
         self._circuits = circuits
         self._signatures = signatures
+        self._storage = storage
         self._clock = clock
         self._audit = Audit(database, clock)
 
@@ -128,6 +131,7 @@ class Capsules:
         Raises:
             SignerUnknown: The key is neither trusted nor accepted.
             Conflict: The organization has this version of this name.
+            StorageFull: It would keep more than it may.
             ValidationFailed, TooLarge, ArtifactCorrupt, SignatureInvalid: As of `inspect`.
         """
         caller.require("models:write")
@@ -141,7 +145,9 @@ class Capsules:
                 f" accept={mark}, or let the operator put it into trusted-keys.",
                 details={"fingerprint": mark, "public_key": found.signer.public_key},
             )
-        digest = await self._blobs.put(opened.parts[capsule.ARTIFACT])
+        artifact = opened.parts[capsule.ARTIFACT]
+        await self._storage.require_room(caller.organization_id, len(artifact))
+        digest = await self._blobs.put(artifact)
         title, number = wished.name or packed.name, wished.version or packed.version
         imported = {
             "signed_by": found.signer.fingerprint,
@@ -154,6 +160,8 @@ class Capsules:
         }
         try:
             async with self._database.transaction():
+                await self._storage.alone(caller.organization_id)
+                await self._storage.require_room(caller.organization_id, len(artifact))
                 row = await self._stored(caller, packed, opened, told, title, number, digest, found, imported)
                 await self._audit.record(
                     "model.imported",

@@ -100,7 +100,7 @@ def _require_room(use: StorageUse, wanted: int) -> None:
     if use.limit_bytes is None or use.used_bytes + THING_BYTES + wanted <= use.limit_bytes:
         return
     raise StorageFull(
-        f"Your organization keeps {use.used_bytes:,} bytes of the {use.limit_bytes:,} that it may: delete data sets, "
-        "or ask the operator for more.",
+        f"Your organization keeps {use.used_bytes:,} bytes of the {use.limit_bytes:,} that it may: delete data sets or "
+        "models, or ask the operator for more.",
         details={"limit_bytes": use.limit_bytes, "used_bytes": use.used_bytes, "wanted_bytes": wanted},
     )

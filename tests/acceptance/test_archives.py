@@ -22,7 +22,7 @@ def archive(tmp_path: Path) -> tuple[Path, Signatures]:
     """What another laboratory has sent, and the key that it has signed with."""
     signatures = Signatures(lambda: bytes(range(50, 82)), tmp_path / "nobody")
     nothing = cast(Any, None)
-    capsules = Capsules(nothing, nothing, nothing, nothing, signatures, SteppingClock())
+    capsules = Capsules(nothing, nothing, nothing, nothing, signatures, nothing, SteppingClock())
     now, content = datetime.now(UTC), artifact_of()
     model = Model(
         id="model_1", organization_id="org_1", user_id="user_1", name="irises", version="3.1.0", circuit_id="circuit_1",

@@ -26,6 +26,7 @@ from qstore_appliance.services.model_registry import ModelRegistry
 from qstore_appliance.services.models import Models
 from qstore_appliance.services.runs import Runs
 from qstore_appliance.services.signatures import Signatures
+from qstore_appliance.services.storage import Storage
 from qstore_appliance.services.sweeps import Sweeps
 from qstore_appliance.services.top_ups import TopUps
 from qstore_appliance.settings import Settings
@@ -148,7 +149,8 @@ class Laboratory:
         self.sweeps = Sweeps(database, self.jobs, clock)
         self.model_registry = ModelRegistry(database, clock)
         self.signatures = Signatures(lambda: bytes(range(32)), settings.trusted_keys_dir)
-        self.capsules = Capsules(database, self.blobs, calculator, self.circuits, self.signatures, clock)
+        self.storage = Storage(database, settings)
+        self.capsules = Capsules(database, self.blobs, calculator, self.circuits, self.signatures, self.storage, clock)
         self.models = Models(
             database, self.blobs, self.replicas, self.backends, self.costs, clock, settings, self.events
         )

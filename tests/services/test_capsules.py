@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -23,6 +24,7 @@ from qstore_appliance.domain.capsules import Standing
 from qstore_appliance.domain.listing import Page
 from qstore_appliance.domain.model_registry import Lineage, ModelFilter, ModelPatch
 from qstore_appliance.domain.models import DeploymentDraft, Model, ModelStatus
+from qstore_appliance.domain.storage import THING_BYTES
 from qstore_appliance.engine import artifact, capsule
 from qstore_appliance.engine.features import Features
 from qstore_appliance.errors import (
@@ -33,11 +35,13 @@ from qstore_appliance.errors import (
     QStoreError,
     SignatureInvalid,
     SignerUnknown,
+    StorageFull,
     ValidationFailed,
 )
 from qstore_appliance.services.capsules import Capsules
 from qstore_appliance.services.signatures import Signatures
-from qstore_appliance.settings import Settings
+from qstore_appliance.services.storage import Storage
+from qstore_appliance.settings import Limits, Settings
 from tests.factories import SteppingClock, ThreadCalculator
 from tests.services.laboratory import GATES, INPUTS, Laboratory, make_report, make_trained
 
@@ -58,10 +62,20 @@ def elsewhere(laboratory: Laboratory) -> Capsules:
     return house_of(laboratory, OTHER_SEED)
 
 
-def house_of(laboratory: Laboratory, seed: bytes) -> Capsules:
+def house_of(laboratory: Laboratory, seed: bytes, room: int | None = None) -> Capsules:
+    """Args: room: Bytes that an organization may keep there."""
     signatures = Signatures(lambda: seed, laboratory.settings.data_dir / "elsewhere")
+    settings = laboratory.settings
+    if room is not None:
+        settings = Settings(data_dir=settings.data_dir, limits=Limits(organization_bytes=room))
     return Capsules(
-        laboratory.database, laboratory.blobs, ThreadCalculator(), laboratory.circuits, signatures, laboratory.clock
+        laboratory.database,
+        laboratory.blobs,
+        ThreadCalculator(),
+        laboratory.circuits,
+        signatures,
+        Storage(laboratory.database, settings),
+        laboratory.clock,
     )
 
 
@@ -300,6 +314,24 @@ async def test_a_version_that_is_taken(laboratory: Laboratory) -> None:
 
     assert (other.name, other.version) == ("iris classifier", "1.0.1")
     assert (named.name, named.version) == ("borrowed", "1.0.0")
+
+
+@pytest.mark.attack("A59")
+async def test_there_is_room_for_one_more(laboratory: Laboratory) -> None:
+    """Archives fill no disk: where an organization keeps all that it may none comes in, not even beside another one."""
+    caller = await laboratory.caller()
+    content = await exported(laboratory, caller)
+    used = (await laboratory.storage.use(caller.organization_id)).used_bytes
+    one = (await ModelRow.get()).artifact_bytes + THING_BYTES
+    house, circuits = house_of(laboratory, bytes(range(32)), used + one), await CircuitRow.all().count()
+
+    answers = await asyncio.gather(
+        *(house.import_from(caller, content, version=version) for version in ("2.0.0", "3.0.0")), return_exceptions=True
+    )
+
+    assert {type(answer) for answer in answers} == {Model, StorageFull}
+    assert (await ModelRow.all().count(), await CircuitRow.all().count()) == (2, circuits + 1)
+    assert (await laboratory.storage.use(caller.organization_id)).used_bytes == used + one
 
 
 async def test_an_archive_carries_no_permissions(laboratory: Laboratory) -> None:
