@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import secrets
 import time
 from typing import Any
 
@@ -36,6 +36,8 @@ SERVED_SECONDS = 1.0
 SERVED_MOST = 10_000
 #: Questions that shadows are at, at a time; more are let go.
 MOST_SHADOWED = 32
+#: A share is exact to one of so many.
+_PARTS = 1_000_000
 
 
 class Rollouts(Openings):
@@ -102,7 +104,11 @@ class Rollouts(Openings):
         deployment = served.deployment
         found: Prediction | None = None
         beside = deployment.id + CANARY
-        if served.canary is not None and self._replicas.answers(beside) and random.random() < served.share:
+        if (
+            served.canary is not None
+            and self._replicas.answers(beside)
+            and secrets.randbelow(_PARTS) < served.share * _PARTS
+        ):
             try:
                 found = await self._predictions.answer(caller, served.canary, deployment, draft, beside)
             except NoCapacity as error:

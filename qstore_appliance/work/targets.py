@@ -10,7 +10,7 @@ import importlib
 import json
 import os
 import pickle
-import random
+import secrets
 import sys
 import time
 import traceback
@@ -186,7 +186,7 @@ def _keep_to(cores: int | None, n_qubits: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         mine = sorted(os.sched_getaffinity(0))
         if cores < len(mine):
-            os.sched_setaffinity(0, random.sample(mine, cores))
+            os.sched_setaffinity(0, secrets.SystemRandom().sample(mine, cores))
 
 
 def _named(function: str) -> Any:

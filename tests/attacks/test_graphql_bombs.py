@@ -170,6 +170,6 @@ def test_others_are_answered_between_bombs(fortress: Fortress, owner: httpx.Clie
     """After everything above the server answers a small question as before."""
     with fortress.client("viewer") as viewer:
         assert viewer.post("/graphql", json={"query": "{ currentUser { role } }"}).json() == {
-            "data": {"currentUser": {"role": "VIEWER"}}
+            "data": {"currentUser": {"role": "viewer"}}
         }
     assert owner.get("/ready").status_code == 200

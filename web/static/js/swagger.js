@@ -9,7 +9,8 @@ try {
     spec: await description(),
     domNode: place,
     deepLinking: true,
-    docExpansion: "list",
+    // A hundred and fifty operations at once are neither read nor drawn; a click on a noun shows its own.
+    docExpansion: "none",
     defaultModelsExpandDepth: 0,
     displayRequestDuration: true,
     filter: true,
