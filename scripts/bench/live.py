@@ -413,7 +413,7 @@ async def stuff(process: Process, sleepers: list[Subscriber]) -> None:
     for sleeper in sleepers:
         sleeper.transport.pause_reading()
     for _ in range(20):
-        await process.ask(do="publish", job=full, count=200, rate=2000, note="x" * 16_000)
+        await process.ask(do="publish", job=full, count=100, rate=200, note="x" * 16_000)
         if (await process.ask(do="stuck"))["readers"] >= len(sleepers):
             return
     raise SystemExit("the stalled readers have not stalled")
