@@ -5,8 +5,9 @@ The database is copied by SQLite itself, in one read transaction, which in WAL m
 change but are deleted, a checkpoint after each epoch; so they get a second name (a hard link) before the copy and, those
 that came meanwhile, after it. What was stored and deleted in between is noticed, and the copy is made again.
 
-`secret.key`, the key that signs archives, those that are trusted, the certificate and `qstore.toml` are inside: without the key nobody's second factor
-works afterwards. Keep a backup as safe as the directory itself. The queue's file is not inside: rows say what waits.
+`secret.key`, the key that signs archives, those that are trusted, the certificate and `qstore.toml` are inside: without
+the first nobody's second factor works afterwards. Keep a backup as safe as the directory itself. The queue's file is not
+inside: rows say what waits.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from tortoise.queryset import QuerySet
 from qstore_appliance.database.tables.circuits import CircuitVersionRow
 from qstore_appliance.domain.accounts import Caller
 from qstore_appliance.domain.circuit_versions import CircuitVersion, VersionDifference, WholeCircuitVersion
-from qstore_appliance.domain.circuits import StoredCircuit
+from qstore_appliance.domain.circuits import CircuitHead, StoredCircuit
 from qstore_appliance.domain.listing import Listed, Page
 from qstore_appliance.domain.ports import Calculator
 from qstore_appliance.errors import NotFound
@@ -40,7 +40,9 @@ class CircuitVersions:
         Raises:
             NotFound: No such circuit in the caller's organization.
         """
-        circuit = await self._circuits.get(caller, circuit_id)
+        circuit = (await self._circuits.heads(caller, [circuit_id])).get(circuit_id)
+        if circuit is None:
+            raise NotFound.of("circuit", circuit_id)
         kept = _kept(circuit)
         total = 1 + await kept.count()
         start, end = page.offset, min(page.offset + page.limit, total)
@@ -48,7 +50,7 @@ class CircuitVersions:
             start, end = total - end, max(0, total - start)
         # The newest first, which has no row of its own; and one more, for it knows who made the one before.
         rows = kept.order_by("-version").offset(max(0, start - 1)).limit(page.limit + 1)
-        found: list[Made] = list(await rows.only("id", *_SIZES, "replaced_by", "replaced_at"))
+        found: list[Made | CircuitHead] = list(await rows.only("id", *_SIZES, "replaced_by", "replaced_at"))
         if start == 0:
             found = [circuit, *found]
         items = [
@@ -91,7 +93,7 @@ class CircuitVersions:
         return msgspec.convert(answer, VersionDifference)
 
 
-def _kept(circuit: StoredCircuit) -> QuerySet[CircuitVersionRow]:
+def _kept(circuit: StoredCircuit | CircuitHead) -> QuerySet[CircuitVersionRow]:
     return CircuitVersionRow.filter(circuit_id=circuit.id)
 
 
@@ -104,7 +106,7 @@ async def _found(circuit: StoredCircuit, version: int) -> Made:
     return row
 
 
-def _shown(circuit: StoredCircuit, found: Made, before: Sequence[Any]) -> CircuitVersion:
+def _shown(circuit: StoredCircuit | CircuitHead, found: Made | CircuitHead, before: Sequence[Any]) -> CircuitVersion:
     user_id, created_at = None, None
     if before and before[0].version == found.version - 1:
         user_id, created_at = before[0].replaced_by, before[0].replaced_at

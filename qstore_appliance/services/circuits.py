@@ -341,8 +341,7 @@ def _require_own(caller: Caller, row: CircuitRow) -> None:
 
 
 def _require_unchanged(row: CircuitRow, expected: Collection[str] | None) -> None:
-    tag = row.to_domain().entity_tag
-    if expected is not None and tag not in expected:
+    if expected is not None and (tag := row.to_domain().entity_tag) not in expected:
         raise PreconditionFailed("The circuit was changed meanwhile; read it again.", details={"etag": tag})
 
 

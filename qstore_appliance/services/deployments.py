@@ -191,8 +191,6 @@ class Deployments(Rollouts):
         await self._row(caller, id)
         return await self._metrics.of(caller.organization_id, id, window)
 
-    # Inside ------------------------------------------------------------------------------------------------------
-
 
 def _check(draft: DeploymentDraft) -> None:
     scaling, memory = draft.auto_scaling, (draft.resources or ResourcesDraft()).memory_bytes

@@ -25,6 +25,7 @@ from qstore_appliance.errors import (
     WorkerCrash,
     WorkerOutOfMemory,
 )
+from qstore_appliance.services import choices
 from qstore_appliance.services.backends import Backends
 from qstore_appliance.services.model_metrics import MetricsOfModels
 from qstore_appliance.services.reservations import Reservations
@@ -186,8 +187,8 @@ class Predictions:
         if shots == AUTO:
             shots = MOST_SHOTS
         if shots is None and self._backends.prices(backend).per_shot:
-            job = await JobRow.get_or_none(id=model.training_job_id)
-            shots = (job.config.get("shots") if job is not None else None) or 0
+            _, config, _ = await learned(model)
+            shots = config.get("shots") or 0
         amount = self._backends.price(backend, n_inputs, n_inputs * int(shots or 0))
         if not amount and not self._backends.costs_something(backend):
             return None
@@ -234,6 +235,14 @@ class Predictions:
             log.warning("predictions.not_metered", error=error.message)
             for meter, (ran, seconds) in metered.items():
                 self._count(meter, ran, seconds)
+
+
+async def learned(model: ModelRow) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """The circuit, the config and the backend that a model learned with: its job's, or those that it came in with."""
+    job = await JobRow.get_or_none(id=model.training_job_id)
+    if job is None:
+        return model.lineage.get("circuit") or {}, model.lineage.get("config") or {}, choices.AUTO
+    return job.circuit, job.config, job.backend
 
 
 def _event(meter: _Meter, ran: Metered, amount: int) -> CostEvent:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
-from qstore_appliance.database.tables.jobs import JobRow
 from qstore_appliance.database.tables.models import DeploymentRow, ModelRow
 from qstore_appliance.domain import ids
 from qstore_appliance.domain.accounts import Caller
@@ -27,6 +27,7 @@ from qstore_appliance.engine.formats import unified
 from qstore_appliance.engine.noise import Noise
 from qstore_appliance.errors import Conflict, Gone, NoCapacity, NotFound, QStoreError, ValidationFailed
 from qstore_appliance.services.openings import CANARY, SHADOW, Openings, Served, active, asked_of, rollout_of
+from qstore_appliance.services.predictions import learned
 from qstore_appliance.services.submission import settings_of
 
 log = structlog.get_logger(__name__)
@@ -59,16 +60,24 @@ class Rollouts(Openings):
             now, sent = rollout_of(row.config), draft.model_fields_set
             serving = now.serves or row.model_id
             canary, shadow, serves, previous = now.canary, now.shadow, now.serves, now.previous
-            if "canary" in sent:
-                canary = Canary(**draft.canary.model_dump()) if draft.canary else None
-                if canary is not None:
-                    await self._opened_beside(caller, row, CANARY, "canary.model_id", canary.model_id)
-            if "shadow" in sent:
-                shadow = draft.shadow.model_id if draft.shadow else None
-                if shadow is not None:
-                    await self._opened_beside(caller, row, SHADOW, "shadow.model_id", shadow)
+            opened: list[str] = []
+            try:
+                if "canary" in sent:
+                    canary = Canary(**draft.canary.model_dump()) if draft.canary else None
+                    if canary is not None:
+                        await self._opened_beside(caller, row, CANARY, "canary.model_id", canary.model_id)
+                        opened.append(CANARY)
+                if "shadow" in sent:
+                    shadow = draft.shadow.model_id if draft.shadow else None
+                    if shadow is not None:
+                        await self._opened_beside(caller, row, SHADOW, "shadow.model_id", shadow)
+                        opened.append(SHADOW)
+                if draft.model_id is not None and draft.model_id != serving:
+                    await self._taken_over(caller, row, draft.model_id)
+            except BaseException:
+                await self._as_before(row, now, opened)
+                raise
             if draft.model_id is not None and draft.model_id != serving:
-                await self._taken_over(caller, row, draft.model_id)
                 serves, previous = draft.model_id, serving
                 if canary is not None and "canary" not in sent and canary.model_id == serves:
                     # It has everything now.
@@ -182,13 +191,8 @@ class Rollouts(Openings):
 
     async def _backend(self, caller: Caller, model: ModelRow, wanted: str | None) -> str:
         """The backend that answers: the wanted one, else the one that the model learned on."""
-        job = await JobRow.get_or_none(id=model.training_job_id)
-        trained_on = str(model.deployment.get("backend") or (job.backend if job is not None else "auto"))
-        if job is None:
-            # It came in an archive, with its circuit.
-            kept, config = model.lineage["circuit"], model.lineage["config"]
-        else:
-            kept, config = job.circuit, job.config
+        kept, config, backend = await learned(model)
+        trained_on = str(model.deployment.get("backend") or backend)
         stored: dict[str, Any] = {key: kept[key] for key in ("n_qubits", "format", "gates") if key in kept}
         circuit = await asyncio.to_thread(unified.read, stored)
         organization = await settings_of(caller)
@@ -244,6 +248,16 @@ class Rollouts(Openings):
             row.id + role, path, row.backend, self._backends.all_options(), 1,
             memory_bytes=resources.memory_bytes, cores=resources.cores, version=model.id,
         )  # fmt: skip
+
+    async def _as_before(self, row: DeploymentRow, before: Rollout, opened: Sequence[str]) -> None:
+        """What was opened for a change that could not be had goes; what it took the place of comes back."""
+        known = {CANARY: before.canary and before.canary.model_id, SHADOW: before.shadow}
+        for role in opened:
+            model = await ModelRow.get_or_none(id=known[role]) if known[role] else None
+            if model is None:
+                await self._replicas.close_one(row.id + role)
+            else:
+                self._open_beside(row, role, model)
 
     async def _taken_over(self, caller: Caller, row: DeploymentRow, id: str) -> None:
         model = await self._candidate(caller, row, "model_id", id)

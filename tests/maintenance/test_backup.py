@@ -18,6 +18,7 @@ import pytest
 from qstore_appliance.errors import Conflict, Refused
 from qstore_appliance.maintenance import backup
 from qstore_appliance.maintenance.restore import put_back, unpack
+from qstore_appliance.services import leftovers
 from qstore_appliance.settings import Database, Settings
 from tests.maintenance.conftest import contents, furnish
 
@@ -75,6 +76,10 @@ class TestBackup:
         assert elsewhere.signing_key_file.read_bytes() == b"s" * 32
         assert elsewhere.signing_key_file.stat().st_mode & 0o077 == 0
         assert [path.name for path in elsewhere.trusted_keys_dir.iterdir()] == ["theirs.pub"]
+
+    def test_every_reference(self) -> None:
+        """What refers to a blob is the same for a backup as for whoever deletes those to which nothing refers."""
+        assert set(backup.REFERENCES) == {(table._meta.db_table, column) for table, column in leftovers.REFERENCES}
 
     @pytest.mark.attack("F36")
     def test_killed(self, settings: Settings, tmp_path: Path) -> None:

@@ -18,17 +18,19 @@ import pytest_asyncio
 from qstore_appliance.database.connection import Database
 from qstore_appliance.database.tables.audit import AuditRow
 from qstore_appliance.database.tables.circuits import CircuitRow
+from qstore_appliance.database.tables.costs import BudgetRow
 from qstore_appliance.database.tables.models import ModelRow
 from qstore_appliance.domain.accounts import Caller, Role
 from qstore_appliance.domain.capsules import Standing
 from qstore_appliance.domain.listing import Page
 from qstore_appliance.domain.model_registry import Lineage, ModelFilter, ModelPatch
-from qstore_appliance.domain.models import DeploymentDraft, Model, ModelStatus
+from qstore_appliance.domain.models import DeploymentDraft, Model, ModelStatus, PredictDraft
 from qstore_appliance.domain.storage import THING_BYTES
 from qstore_appliance.engine import artifact, capsule
 from qstore_appliance.engine.features import Features
 from qstore_appliance.errors import (
     ArtifactCorrupt,
+    BudgetExceeded,
     Conflict,
     Forbidden,
     NotFound,
@@ -332,6 +334,29 @@ async def test_there_is_room_for_one_more(laboratory: Laboratory) -> None:
     assert {type(answer) for answer in answers} == {Model, StorageFull}
     assert (await ModelRow.all().count(), await CircuitRow.all().count()) == (2, circuits + 1)
     assert (await laboratory.storage.use(caller.organization_id)).used_bytes == used + one
+
+
+async def test_a_budget_holds_for_a_model_from_elsewhere(
+    database: Database, settings: Settings, clock: SteppingClock
+) -> None:
+    """It measures as it was trained to, and so much is reserved: what is left for fewer shots is not enough."""
+    prices = {"native": {"per_circuit": 0.000001, "per_shot": 0.01}}
+    dear = Settings(data_dir=settings.data_dir, database=settings.database, backends=prices)
+    laboratory = Laboratory(database, dear, clock)
+    caller = await laboratory.caller()
+    content = await exported(laboratory, caller)
+    taken = await laboratory.capsules.import_from(caller, content, name="borrowed")
+    config = taken.lineage["config"] | {"shots": 100}
+    await ModelRow.filter(id=taken.id).update(lineage={**taken.lineage, "config": config})
+    await laboratory.models.deploy(caller, taken.id, DeploymentDraft())
+    row = BudgetRow.filter(organization_id=caller.organization_id)
+    await row.update(monthly_limit=(await row.get()).spent + 999_999)
+
+    with pytest.raises(BudgetExceeded):
+        await laboratory.models.predict(caller, taken.id, PredictDraft(inputs=[[1.0, 2.0, 3.0, 4.0]]))
+
+    assert laboratory.replicas.asked == []
+    await laboratory.close()
 
 
 async def test_an_archive_carries_no_permissions(laboratory: Laboratory) -> None:

@@ -146,6 +146,8 @@ async def test_resources_and_scaling_reach_the_replicas(laboratory: Laboratory) 
     }
     first = laboratory.replicas.limits.pop(deployment.id)
     await laboratory.models.reopen()
+    # In the background; who asks meanwhile is answered by what is there.
+    await asyncio.gather(*laboratory.models._opening.values())
     await laboratory.models.predict(caller, model_id, QUESTION)
     with pytest.raises(ValidationFailed) as refused:
         await laboratory.models.deploy(

@@ -196,3 +196,24 @@ async def test_a_version_behind_an_address_is_not_deleted(laboratory: Laboratory
     with pytest.raises(NotFound):
         await laboratory.models.get(caller, second)
     assert await answered_by(laboratory, caller, first, 3) == {first: 3}
+
+
+async def test_a_change_that_cannot_be_had_leaves_no_replicas(laboratory: Laboratory) -> None:
+    """A canary was opened and its shadow cannot be: the canary goes, and one that was there before comes back."""
+    caller, first, second, deployment = await two_versions(laboratory)
+    third = await laboratory.trained_model(caller)
+    beside = f"{deployment.id}/canary"
+    both = {"canary": {"model_id": second, "share": 1.0}, "shadow": {"model_id": "model_nothing"}}
+
+    with pytest.raises(NotFound):
+        await roll(laboratory, caller, deployment, **both)
+    assert laboratory.replicas.closed[-1:] == [beside]
+    assert (await laboratory.models.deployment(caller, deployment.id)).rollout.canary is None
+
+    await roll(laboratory, caller, deployment, canary={"model_id": third, "share": 1.0})
+    with pytest.raises(NotFound):
+        await roll(laboratory, caller, deployment, **both)
+    await asyncio.gather(*laboratory.models._shadowing)
+
+    assert laboratory.replicas.limits[beside]["version"] == third
+    assert await answered_by(laboratory, caller, first, 3) == {third: 3}
